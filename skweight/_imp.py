@@ -1,0 +1,604 @@
+"""IMPClassifier and DIMPClassifier: text classifiers that weigh LLM-generated rows by what a few real rows say."""
+
+import warnings
+from numbers import Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from skweight._base import BaseTextClassifier, _spread
+from skweight._weights import importance_weights, label_proba, smooth_proba
+from skweight.baselines import CrossEntropyClassifier
+from skweight.exceptions import SkweightWarning
+
+# What the default quality checker trains with. A few hundred rows need more, and larger, steps than thousands.
+QUALITY_CHECKER_BUDGET = {"max_epochs": 10, "batch_size": 16, "lr": 1e-4}
+
+
+class _BaseImportanceClassifier(BaseTextClassifier):
+    """What IMP and DIMP share: the quality checker, and the options of the weight."""
+
+    _parameter_constraints: dict = {
+        **BaseTextClassifier._parameter_constraints,
+        "quality_checker": [HasMethods(["fit"]), None],
+        "gamma": [Interval(Real, 0, None, closed="left")],
+        "clip": [Interval(Real, 0, None, closed="neither"), None],
+        "smoothing": [Interval(Real, 0, 1, closed="both")],
+        "missing_real": [StrOptions({"raise", "warn"})],
+    }
+
+    def __init__(
+        self,
+        encoder="google-bert/bert-base-uncased",
+        *,
+        quality_checker=None,
+        gamma=1.0,
+        clip=None,
+        normalize=None,
+        smoothing=0.0,
+        real_weight=0.0,
+        missing_real="raise",
+        max_epochs=5,
+        lr=5e-5,
+        batch_size=32,
+        max_length=128,
+        weight_decay=0.0,
+        warmup_ratio=0.0,
+        max_grad_norm=1.0,
+        early_stopping=False,
+        validation_fraction=0.2,
+        n_iter_no_change=2,
+        on_bad_rows="raise",
+        device="auto",
+        precision="auto",
+        compile=False,
+        callbacks=None,
+        net_params=None,
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            encoder,
+            real_weight=real_weight,
+            max_epochs=max_epochs,
+            lr=lr,
+            batch_size=batch_size,
+            max_length=max_length,
+            weight_decay=weight_decay,
+            warmup_ratio=warmup_ratio,
+            max_grad_norm=max_grad_norm,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            on_bad_rows=on_bad_rows,
+            device=device,
+            precision=precision,
+            compile=compile,
+            callbacks=callbacks,
+            net_params=net_params,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.quality_checker = quality_checker
+        self.gamma = gamma
+        self.clip = clip
+        self.normalize = normalize
+        self.smoothing = smoothing
+        self.missing_real = missing_real
+
+    def _default_checkers(self):
+        """Checkers that stand for None, by parameter name."""
+        settings = {name: getattr(self, name) for name in ("max_length", "device", "precision", "compile", "verbose")}
+        return {"quality_checker": CrossEntropyClassifier(self.encoder, **{**settings, **QUALITY_CHECKER_BUDGET})}
+
+    def _needs_real(self):
+        return not isinstance(self.quality_checker, FrozenEstimator)
+
+    def _fit_quality_checker(self, data, seed):
+        """P'(y|x) of every synthetic row, from a checker fitted on the real rows."""
+        if self._needs_real():
+            self._check_classes(data, set(data.real_labels.tolist()), "real_y")
+        self.quality_checker_ = self._fit_checker(
+            "quality_checker", data.real_texts, data.real_tokens, data.real_labels, seed
+        )
+        known = set(np.asarray(self.quality_checker_.classes_).tolist())
+        if not self._needs_real() and known & set(data.classes.tolist()):
+            self._check_classes(data, known, "the fitted quality_checker")
+        proba = self._checker_proba(self.quality_checker_, data.texts, data.tokens, data.labels)
+        proba = smooth_proba(proba, self.smoothing, len(self.quality_checker_.classes_))
+        self.quality_proba_ = _spread(proba, data, fill=np.nan)
+        return proba
+
+    def _check_classes(self, data, known, where):
+        if len(known) < 2:
+            raise ValueError(f"The quality checker needs at least 2 classes, but {where} has one: {list(known)}.")
+        missing = [label for label in data.classes.tolist() if label not in known]
+        if not missing:
+            return
+        if self.missing_real == "raise":
+            raise ValueError(
+                f"{where} has no rows of {missing}, so nothing is known about the quality of their synthetic rows. Add "
+                "real rows of every class, or pass missing_real='warn' to give those rows the neutral weight 1."
+            )
+        count = int(np.isin(data.labels, missing).sum())
+        warnings.warn(
+            f"SKW021: {where} has no rows of {missing}; their {count} synthetic rows get the neutral weight 1.",
+            SkweightWarning,
+            stacklevel=6,
+        )
+
+    def _fit_checker(self, name, texts, tokens, labels, seed, sample_weight=None):
+        checker = getattr(self, name)
+        if checker is None:
+            checker = self._default_checkers()[name]
+        if not hasattr(checker, "predict_proba"):
+            raise TypeError(
+                f"{name} is {type(checker).__name__}, which has no predict_proba; weights need the probability of a "
+                "label. Wrap it in CalibratedClassifierCV, for example."
+            )
+        if isinstance(checker, FrozenEstimator):
+            check_is_fitted(checker)
+            return checker
+        checker = _seeded(clone(checker), seed)
+        if isinstance(checker, BaseTextClassifier):
+            checker._title = name.replace("_", " ")
+        X = tokens if self._same_tokens(checker, tokens) else texts
+        weight = {"sample_weight": sample_weight} if has_fit_parameter(checker, "sample_weight") else {}
+        return checker.fit(X, labels, **(weight if sample_weight is not None else {}))
+
+    def _checker_proba(self, checker, texts, tokens, labels):
+        return label_proba(checker, tokens if self._same_tokens(checker, tokens) else texts, labels)
+
+    def _same_tokens(self, checker, tokens):
+        """Whether the checker can read this estimator's tokens: the texts are then tokenised once for both."""
+        inner = checker.estimator if isinstance(checker, FrozenEstimator) else checker
+        return isinstance(inner, BaseTextClassifier) and inner._token_source() == tokens.source
+
+    def get_params(self, deep=True):
+        """Get parameters; those of a default checker are listed while its parameter is None.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether parameters of the checkers are included, as ``quality_checker__max_epochs``.
+
+        Returns
+        -------
+        params : dict
+        """
+        params = super().get_params(deep=deep)
+        if deep:
+            for name, checker in self._default_checkers().items():
+                if getattr(self, name) is None:
+                    params |= {f"{name}__{key}": value for key, value in checker.get_params().items()}
+        return params
+
+    def set_params(self, **params):
+        """Set parameters, those of the checkers as ``quality_checker__max_epochs``.
+
+        Parameters
+        ----------
+        **params : dict
+            A parameter of a default checker replaces the None it stood for by that checker.
+
+        Returns
+        -------
+        self : object
+        """
+        super().set_params(**{name: value for name, value in params.items() if "__" not in name})
+        nested = {name: value for name, value in params.items() if "__" in name}
+        for name, checker in self._default_checkers().items():
+            if getattr(self, name) is None and any(key.startswith(name + "__") for key in nested):
+                setattr(self, name, checker)
+        return super().set_params(**nested)
+
+
+class IMPClassifier(_BaseImportanceClassifier):
+    r"""Text classifier trained on synthetic rows with IMP-Loss.
+
+    A row weighs :math:`P'(y|x) / Q(y|x)`: its label's probability under a quality checker fitted on the real rows,
+    divided by that under a diversity checker fitted on the synthetic rows. Rows that the real rows contradict weigh
+    little, and so do rows that say what many others say.
+
+    Parameters
+    ----------
+    encoder : str or path, default="google-bert/bert-base-uncased"
+        Hugging Face hub id or folder of a pretrained encoder. A head that comes with it is drawn anew.
+    quality_checker : classifier, default=None
+        Any classifier with ``predict_proba`` on texts, fitted on the real rows. None takes a
+        :class:`~skweight.baselines.CrossEntropyClassifier` on the same encoder with a budget for a few hundred rows;
+        its parameters can be set, as ``quality_checker__max_epochs``. ``FrozenEstimator(fitted)`` is used as it is, and
+        no real rows are needed.
+    diversity_checker : classifier or "drop", default=None
+        The same, fitted on the synthetic rows. None takes a :class:`~skweight.baselines.CrossEntropyClassifier` with
+        this classifier's own training parameters. "drop" leaves the denominator out: a row weighs :math:`P'(y|x)`.
+    gamma : float, default=1.0
+        Exponent of the weight; 0 is plain cross-entropy.
+    clip : float, default=None
+        Largest weight, applied before normalisation.
+    normalize : {None, "global"}, default=None
+        "global" divides the weights by their mean.
+    smoothing : float, default=0.0
+        Share of the uniform distribution that is mixed into :math:`P'`.
+    real_weight : float, default=0.0
+        If positive, the real rows join the training, each at this multiple of the mean weight.
+    missing_real : {"raise", "warn"}, default="raise"
+        What to do about a class without real rows. "warn" gives its synthetic rows the neutral weight 1.
+    max_epochs : int, default=5
+        Passes over the rows.
+    lr : float, default=5e-5
+        Peak learning rate of AdamW; it falls linearly to 0.
+    batch_size : int, default=32
+        Rows in a step.
+    max_length : int, default=128
+        Longer texts are truncated to this many tokens.
+    weight_decay : float, default=0.0
+        AdamW's weight decay; biases and normalisation layers are left out.
+    warmup_ratio : float, default=0.0
+        Share of the steps over which the learning rate rises.
+    max_grad_norm : float, default=1.0
+        Gradients are scaled down to this norm; None leaves them.
+    early_stopping : bool, default=False
+        Whether to hold out real rows, stop when the loss on them no longer falls, and keep the best epoch.
+    validation_fraction : float, default=0.2
+        Share of the real rows that is held out. No checker sees them.
+    n_iter_no_change : int, default=2
+        Epochs without improvement before stopping.
+    on_bad_rows : {"raise", "drop"}, default="raise"
+        What `fit` does with a missing text or label. Dropped rows weigh 0.
+    device : str, default="auto"
+        A torch device; "auto" takes CUDA, then MPS, then the CPU.
+    precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
+        Precision of training; "auto" takes bfloat16 where the processor computes in it. Weights, losses and predictions
+        are float32 in any case.
+    compile : bool, default=False
+        Whether to train through ``torch.compile``.
+    callbacks : list of skorch callbacks, default=None
+        Added to the training loop.
+    net_params : dict, default=None
+        Further parameters of the skorch net, as ``{"optimizer__betas": (0.9, 0.98)}``.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random; the global generators of numpy and torch are left alone.
+    verbose : int, default=0
+        1 shows progress bars.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the data type of `y`.
+    sample_weight_ : ndarray of shape (n_samples,)
+        What each synthetic row weighed, its ``sample_weight`` included.
+    quality_proba_ : ndarray of shape (n_samples,)
+        :math:`P'(y_i|x_i)`; NaN where it is not known.
+    diversity_proba_ : ndarray of shape (n_samples,)
+        :math:`Q(y_i|x_i)`. Not there with ``diversity_checker="drop"``.
+    quality_checker_, diversity_checker_ : classifier
+        The fitted checkers.
+    module_ : transformers.PreTrainedModel
+        The trained model.
+    tokenizer_ : transformers tokenizer
+    history_ : list of dict
+        One dictionary per epoch.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        Epoch that was kept, counted from 1. Only with early stopping.
+    validation_score_ : float
+        Accuracy on the held-out real rows in that epoch. Only with early stopping.
+    real_validation_indices_ : ndarray of int
+        Rows of `real_X` that were held out. Only with early stopping.
+
+    See Also
+    --------
+    DIMPClassifier : Weights that follow the model as it trains; one checker less to fit.
+    skweight.baselines.CrossEntropyClassifier : The same training with equal weights.
+
+    References
+    ----------
+    .. [1] Kuo, Liao, Chao, Ma, Cheng, "Not All LLM-Generated Data Are Equal: Rethinking Data Weighting in Text
+       Classification", ICLR 2025, arXiv:2410.21526.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skweight import IMPClassifier
+    >>> from skweight.datasets import minilm_folder
+    >>> synth_X = ["a warm, funny film", "a dull, lifeless film", "a film of great charm", "charming and funny"]
+    >>> synth_y = ["fresh", "rotten", "fresh", "rotten"]
+    >>> real_X, real_y = ["funny and warm", "great charm", "dull", "lifeless"], ["fresh", "fresh", "rotten", "rotten"]
+    >>> checker = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    >>> clf = IMPClassifier(minilm_folder(), quality_checker=checker, diversity_checker=checker, max_epochs=1)
+    >>> clf = clf.fit(synth_X, synth_y, real_X=real_X, real_y=real_y)
+    >>> clf.sample_weight_.round(2)
+    array([1.32, 1.11, 1.07, 0.94])
+    """
+
+    _parameter_constraints: dict = {
+        **_BaseImportanceClassifier._parameter_constraints,
+        "diversity_checker": [HasMethods(["fit"]), StrOptions({"drop"}), None],
+        "normalize": [StrOptions({"global"}), None],
+    }
+
+    def __init__(
+        self,
+        encoder="google-bert/bert-base-uncased",
+        *,
+        quality_checker=None,
+        diversity_checker=None,
+        gamma=1.0,
+        clip=None,
+        normalize=None,
+        smoothing=0.0,
+        real_weight=0.0,
+        missing_real="raise",
+        max_epochs=5,
+        lr=5e-5,
+        batch_size=32,
+        max_length=128,
+        weight_decay=0.0,
+        warmup_ratio=0.0,
+        max_grad_norm=1.0,
+        early_stopping=False,
+        validation_fraction=0.2,
+        n_iter_no_change=2,
+        on_bad_rows="raise",
+        device="auto",
+        precision="auto",
+        compile=False,
+        callbacks=None,
+        net_params=None,
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            encoder,
+            quality_checker=quality_checker,
+            gamma=gamma,
+            clip=clip,
+            normalize=normalize,
+            smoothing=smoothing,
+            real_weight=real_weight,
+            missing_real=missing_real,
+            max_epochs=max_epochs,
+            lr=lr,
+            batch_size=batch_size,
+            max_length=max_length,
+            weight_decay=weight_decay,
+            warmup_ratio=warmup_ratio,
+            max_grad_norm=max_grad_norm,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            on_bad_rows=on_bad_rows,
+            device=device,
+            precision=precision,
+            compile=compile,
+            callbacks=callbacks,
+            net_params=net_params,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.diversity_checker = diversity_checker
+
+    def _default_checkers(self):
+        shared = CrossEntropyClassifier(self.encoder).get_params(deep=False)
+        own = {name: getattr(self, name) for name in shared}
+        checker = CrossEntropyClassifier(**{**own, "real_weight": 0.0, "early_stopping": False, "random_state": None})
+        return {**super()._default_checkers(), "diversity_checker": checker}
+
+    def _make_loss(self):
+        from skweight.losses import WeightedCrossEntropy
+
+        return WeightedCrossEntropy()
+
+    def _weigh(self, data, rng):
+        quality_seed, diversity_seed = rng.randint(np.iinfo(np.int32).max, size=2)
+        quality, diversity = self._fit_quality_checker(data, quality_seed), None
+        if self.diversity_checker != "drop":
+            self.diversity_checker_ = self._fit_checker(
+                "diversity_checker", data.texts, data.tokens, data.labels, diversity_seed, data.sample_weight
+            )
+            diversity = self._checker_proba(self.diversity_checker_, data.texts, data.tokens, data.labels)
+            self.diversity_proba_ = _spread(diversity, data, fill=np.nan)
+        weights = importance_weights(quality, diversity, gamma=self.gamma, clip=self.clip, normalize=self.normalize)
+        return {"sample_weight": weights * data.sample_weight}
+
+    def compute_weights(self, X, y):
+        """Weights of labelled rows under the fitted checkers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) or (n_samples, 2)
+            Texts, or pairs of texts.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples,)
+        """
+        return _compute_weights(self, X, y, getattr(self, "diversity_checker_", None))
+
+
+class DIMPClassifier(_BaseImportanceClassifier):
+    r"""Text classifier trained on synthetic rows with DIMP-Loss.
+
+    At every step a row weighs :math:`P'(y|x) / P_\theta(y|x)`: its label's probability under a quality checker fitted
+    on the real rows, divided by that under the model being trained, without gradient. Rows that the real rows
+    contradict weigh little, and so do rows the model has already learnt.
+
+    Parameters
+    ----------
+    encoder : str or path, default="google-bert/bert-base-uncased"
+        Hugging Face hub id or folder of a pretrained encoder. A head that comes with it is drawn anew.
+    quality_checker : classifier, default=None
+        Any classifier with ``predict_proba`` on texts, fitted on the real rows. None takes a
+        :class:`~skweight.baselines.CrossEntropyClassifier` on the same encoder with a budget for a few hundred rows;
+        its parameters can be set, as ``quality_checker__max_epochs``. ``FrozenEstimator(fitted)`` is used as it is, and
+        no real rows are needed.
+    gamma : float, default=1.0
+        Exponent of the weight; 0 is plain cross-entropy.
+    clip : float, default=None
+        Largest weight, applied before normalisation.
+    normalize : {None, "batch"}, default=None
+        "batch" divides the weights of a step by their mean.
+    smoothing : float, default=0.0
+        Share of the uniform distribution that is mixed into :math:`P'`.
+    real_weight : float, default=0.0
+        If positive, the real rows join the training, each at this multiple of the mean weight of its step.
+    missing_real : {"raise", "warn"}, default="raise"
+        What to do about a class without real rows. "warn" gives its synthetic rows the neutral weight 1.
+    max_epochs : int, default=5
+        Passes over the rows.
+    lr : float, default=5e-5
+        Peak learning rate of AdamW; it falls linearly to 0.
+    batch_size : int, default=32
+        Rows in a step.
+    max_length : int, default=128
+        Longer texts are truncated to this many tokens.
+    weight_decay : float, default=0.0
+        AdamW's weight decay; biases and normalisation layers are left out.
+    warmup_ratio : float, default=0.0
+        Share of the steps over which the learning rate rises.
+    max_grad_norm : float, default=1.0
+        Gradients are scaled down to this norm; None leaves them.
+    early_stopping : bool, default=False
+        Whether to hold out real rows, stop when the loss on them no longer falls, and keep the best epoch.
+    validation_fraction : float, default=0.2
+        Share of the real rows that is held out. The quality checker does not see them.
+    n_iter_no_change : int, default=2
+        Epochs without improvement before stopping.
+    on_bad_rows : {"raise", "drop"}, default="raise"
+        What `fit` does with a missing text or label. Dropped rows weigh 0.
+    device : str, default="auto"
+        A torch device; "auto" takes CUDA, then MPS, then the CPU.
+    precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
+        Precision of training; "auto" takes bfloat16 where the processor computes in it. Weights, losses and predictions
+        are float32 in any case.
+    compile : bool, default=False
+        Whether to train through ``torch.compile``.
+    callbacks : list of skorch callbacks, default=None
+        Added to the training loop.
+    net_params : dict, default=None
+        Further parameters of the skorch net, as ``{"optimizer__betas": (0.9, 0.98)}``.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random; the global generators of numpy and torch are left alone.
+    verbose : int, default=0
+        1 shows progress bars.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the data type of `y`.
+    sample_weight_ : ndarray of shape (n_samples,)
+        What each synthetic row weighed in the last epoch, its ``sample_weight`` included.
+    quality_proba_ : ndarray of shape (n_samples,)
+        :math:`P'(y_i|x_i)`; NaN where it is not known.
+    quality_checker_ : classifier
+        The fitted quality checker.
+    module_ : transformers.PreTrainedModel
+        The trained model.
+    tokenizer_ : transformers tokenizer
+    history_ : list of dict
+        One dictionary per epoch.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        Epoch that was kept, counted from 1. Only with early stopping.
+    validation_score_ : float
+        Accuracy on the held-out real rows in that epoch. Only with early stopping.
+    real_validation_indices_ : ndarray of int
+        Rows of `real_X` that were held out. Only with early stopping.
+
+    See Also
+    --------
+    IMPClassifier : Weights that are fixed before training, with a diversity checker.
+    skweight.baselines.CrossEntropyClassifier : The same training with equal weights.
+
+    References
+    ----------
+    .. [1] Kuo, Liao, Chao, Ma, Cheng, "Not All LLM-Generated Data Are Equal: Rethinking Data Weighting in Text
+       Classification", ICLR 2025, arXiv:2410.21526.
+
+    Examples
+    --------
+    >>> from skweight import DIMPClassifier
+    >>> from skweight.datasets import minilm_folder
+    >>> synth_X = ["a warm, funny film", "a dull, lifeless film", "a film of great charm", "charming and funny"]
+    >>> synth_y = ["fresh", "rotten", "fresh", "rotten"]
+    >>> real_X, real_y = ["funny and warm", "great charm", "dull", "lifeless"], ["fresh", "fresh", "rotten", "rotten"]
+    >>> clf = DIMPClassifier(minilm_folder(), max_epochs=5, lr=1e-4, random_state=0)
+    >>> clf = clf.fit(synth_X, synth_y, real_X=real_X, real_y=real_y)
+    >>> int(clf.quality_proba_.argmin())  # the charming film that is called rotten
+    3
+    """
+
+    _parameter_constraints: dict = {
+        **_BaseImportanceClassifier._parameter_constraints,
+        "normalize": [StrOptions({"batch"}), None],
+    }
+
+    def _make_loss(self):
+        from skweight.losses import DIMPLoss
+
+        return DIMPLoss(gamma=self.gamma, clip=self.clip, normalize=self.normalize)
+
+    def _weigh(self, data, rng):
+        quality = self._fit_quality_checker(data, rng.randint(np.iinfo(np.int32).max))
+        with np.errstate(divide="ignore"):  # a probability of zero: the loss takes -inf
+            return {"sample_weight": data.sample_weight, "log_quality": np.log(quality)}
+
+    def _weigh_real(self, columns, n_real):
+        # The mean weight moves with the model, so the loss takes it from the batch.
+        synthetic = {**columns, "real_weight": np.full(len(columns["sample_weight"]), np.nan)}
+        real = {
+            "sample_weight": np.ones(n_real),
+            "log_quality": np.full(n_real, np.nan),
+            "real_weight": np.full(n_real, float(self.real_weight)),
+        }
+        return synthetic, real
+
+    def compute_weights(self, X, y):
+        """Weights of labelled rows under the quality checker and the trained model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) or (n_samples, 2)
+            Texts, or pairs of texts.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples,)
+            What the rows would weigh in a next step, dropout apart.
+        """
+        return _compute_weights(self, X, y, self)
+
+
+def _compute_weights(classifier, X, y, denominator):
+    check_is_fitted(classifier)
+    quality = label_proba(classifier.quality_checker_, X, y)
+    return importance_weights(
+        smooth_proba(quality, classifier.smoothing, len(classifier.quality_checker_.classes_)),
+        None if denominator is None else label_proba(denominator, X, y),
+        gamma=classifier.gamma,
+        clip=classifier.clip,
+        normalize=None if classifier.normalize is None else "global",
+    )
+
+
+def _seeded(estimator, seed):
+    """Set every random_state that was left at None, so that the checkers are as reproducible as the classifier."""
+    rng = np.random.RandomState(seed)
+    unset = sorted(
+        name
+        for name, value in estimator.get_params().items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    )
+    return estimator.set_params(**{name: int(rng.randint(np.iinfo(np.int32).max)) for name in unset})

@@ -1,0 +1,532 @@
+"""The private engine: loading an encoder, training it with a weighted loss, predicting with it.
+
+skorch runs the epochs; this module gives it what it lacks: batches of similar length, rows that carry what their loss
+needs, mixed precision, a schedule from the true number of steps, and a private random generator.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochTimer,
+    GradientNormClipping,
+    LRScheduler,
+    PassthroughScoring,
+)
+from skorch.helper import predefined_split
+from torch.nn import functional
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    get_linear_schedule_with_warmup,
+)
+from transformers.utils import logging as transformers_logging
+
+from skweight._text import TokenizedTexts, bucketed_batches, sorted_batches
+
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+# -- device, precision, randomness ------------------------------------------------------------------------------------
+
+
+def resolve_device(device):
+    """Turn the ``device`` parameter into a torch device that exists.
+
+    Raises
+    ------
+    ValueError
+        If the device is not there; the message lists those that are.
+    """
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    present = [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+    if device == "auto":
+        return torch.device(present[0])
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is not a torch device; present here: {', '.join(present)}.") from error
+    if resolved.type == "cuda" and resolved.index is None and cuda:
+        resolved = torch.device("cuda", torch.cuda.current_device())
+    if str(resolved) not in present and resolved.type not in ("cpu", "meta"):
+        raise ValueError(f"device={device!r} is not present; present here: {', '.join(present)}.")
+    return resolved
+
+
+def resolve_precision(precision, device):
+    """Turn the ``precision`` parameter into a torch dtype.
+
+    "auto" takes bfloat16 where the processor computes in it, float16 on other CUDA devices, else float32.
+    """
+    if precision != "auto":
+        return _PRECISIONS[precision]
+    if device.type == "cuda":
+        # Emulated bfloat16 would be slower than float16, which every CUDA device has.
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    if device.type == "cpu" and _cpu_has_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _cpu_has_bf16():
+    # Only with matrix units for it (AMX) is bfloat16 faster. Vector instructions alone (AVX512-BF16) were measured at
+    # half of float32's speed, and everywhere else torch converts back and forth.
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("amx_bf16"))
+
+
+@contextmanager
+def private_rng(seed):
+    """Seed torch inside the block, and restore the state of its global generators after it."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+    mps_state = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    with torch.random.fork_rng(devices=list(devices)):
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if mps_state is not None:
+                torch.mps.set_rng_state(mps_state)
+
+
+# -- loading ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def quiet_transformers():
+    """Silence the bar and the report that every load prints; the user's own settings come back after it."""
+    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bar:
+            transformers_logging.enable_progress_bar()
+
+
+def load_tokenizer(encoder, **kwargs):
+    """Load the tokenizer of a Hugging Face folder or hub id."""
+    with quiet_transformers():
+        return AutoTokenizer.from_pretrained(encoder, **kwargs)
+
+
+def load_config(encoder):
+    """Load the configuration of a Hugging Face folder or hub id."""
+    with quiet_transformers():
+        return AutoConfig.from_pretrained(encoder)
+
+
+def length_limit(tokenizer, config):
+    """Longest input of a model in tokens, or None if it has no limit."""
+    limits = []
+    if tokenizer.model_max_length < 1_000_000:  # "unknown" is spelled as a very large number
+        limits.append(tokenizer.model_max_length)
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions and positions > 0:
+        # RoBERTa and its relatives count positions from behind the padding index.
+        offset = config.pad_token_id + 1 if config.model_type in _OFFSET_POSITIONS else 0
+        limits.append(positions - offset)
+    return min(limits, default=None)
+
+
+_OFFSET_POSITIONS = {"camembert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xmod"}
+
+
+def load_module(encoder, labels, seed, pad_token_id=None):
+    """Load a pretrained encoder with a fresh classification head.
+
+    Parameters
+    ----------
+    encoder : str or path
+        Hugging Face folder or hub id. If it already has a classification head, that head is drawn anew.
+    labels : list of str
+        Names of the classes, stored in the configuration.
+    seed : int
+        Seed of the head's initialisation.
+    pad_token_id : int, default=None
+        Set in the configuration if it holds none.
+
+    Returns
+    -------
+    module : transformers.PreTrainedModel
+        In float32, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If parameters of the encoder itself are missing from the checkpoint.
+    """
+    with quiet_transformers(), private_rng(seed):
+        module, info = AutoModelForSequenceClassification.from_pretrained(
+            encoder,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)},
+            problem_type="single_label_classification",
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+        prefix = module.base_model_prefix + "."
+        missing = [key for key in info["missing_keys"] if key.startswith(prefix) and "pooler" not in key]
+        if missing:
+            raise ValueError(
+                f"{len(missing)} parameters of the encoder are missing from {str(encoder)!r} ({missing[0]}, …): "
+                "it would start from random values. Is it a folder of the right architecture?"
+            )
+        if module.config.pad_token_id is None:
+            module.config.pad_token_id = pad_token_id
+        _reset_head(module)
+    return module.eval()
+
+
+def load_trained(folder):
+    """Load a model with its trained head from a folder on disk, in float32 and in evaluation mode."""
+    with quiet_transformers():
+        return AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True
+        ).eval()
+
+
+def _reset_head(module):
+    # A head that came with the checkpoint was trained on other labels or other rows: start it from random values.
+    # transformers marks what it loaded and would not initialise that again.
+    for name, child in module.named_children():
+        if name != module.base_model_prefix:
+            for part in (*child.modules(), *child.parameters()):
+                part._is_hf_initialized = False
+            child.apply(module._init_weights)
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class LabelledTexts(torch.utils.data.Dataset):
+    """Tokenised texts, their classes, and what the loss wants to know of each row.
+
+    Attributes
+    ----------
+    tokens : TokenizedTexts
+    target : ndarray of shape (n_rows,), int64
+    columns : dict of str to ndarray of shape (n_rows,)
+        Arguments of the loss, by name.
+    """
+
+    tokens: TokenizedTexts
+    target: np.ndarray
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def batch(self, rows, device):
+        """Return inputs, loss columns and row numbers of a batch as one dictionary, and its targets."""
+        batch = {**self.tokens.batch(rows), "row": rows}
+        for name, column in self.columns.items():
+            batch[name] = column[rows].astype(np.float32)
+        target = self.target[rows]
+        return {name: _to_device(values, device) for name, values in batch.items()}, _to_device(target, device)
+
+
+def _to_device(values, device):
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+@dataclass
+class _Batches:
+    """What skorch iterates over: batches drawn anew in every epoch."""
+
+    data: LabelledTexts
+    draw: Callable[[], list[np.ndarray]]
+    device: torch.device
+
+    def __iter__(self) -> Iterator:
+        for rows in self.draw():
+            yield self.data.batch(rows, self.device)
+
+
+class _TextNet(NeuralNet):
+    """skorch's loop around a transformers model and a :class:`skweight.losses.WeightedLoss`."""
+
+    def __init__(self, module, *args, dtype, rng, **kwargs):
+        self.dtype = dtype
+        self.rng = rng
+        super().__init__(module, *args, **kwargs)
+
+    @property
+    def _default_callbacks(self):
+        return [
+            ("seconds", EpochTimer()),
+            ("train_loss", PassthroughScoring("train_loss", on_train=True)),
+        ]
+
+    def initialize(self):
+        super().initialize()
+        device = torch.device(self.device)
+        # float16 has a small range: gradients are scaled up before, and down after, the backward pass.
+        self.scaler_ = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
+        return self
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Keep biases and normalisation layers, all one-dimensional, out of the weight decay."""
+        parameters = [parameter for _, parameter in named_parameters if parameter.requires_grad]
+        _, kwargs = super().get_params_for_optimizer(prefix, [])
+        groups = [
+            {"params": [p for p in parameters if p.ndim >= 2]},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        return (groups,), kwargs
+
+    def get_iterator(self, dataset, training=False):
+        lengths = dataset.tokens.lengths
+        if training:
+            # One weight per row: what it weighed when it was last trained on.
+            self.weights_ = torch.zeros(len(dataset), device=self.device)
+            return _Batches(dataset, lambda: bucketed_batches(lengths, self.batch_size, self.rng), self.device)
+        return _Batches(dataset, lambda: sorted_batches(lengths), self.device)
+
+    def infer(self, x, **fit_params):
+        return self.module_(**{name: x[name] for name in _INPUTS if name in x}).logits
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        if not training:
+            # The loss of real text under the plain model: what early stopping must watch.
+            return functional.cross_entropy(y_pred.float(), y_true)
+        columns = {name: values for name, values in X.items() if name not in _INPUTS and name != "row"}
+        weight, cross_entropy = self.criterion_.rows(y_pred, y_true, **columns)
+        self.weights_[X["row"]] = weight.detach().float()
+        return (weight * cross_entropy).mean()
+
+    def train_step(self, batch, **fit_params):
+        self.optimizer_.zero_grad(set_to_none=True)
+        inputs, target = batch
+        with torch.autocast(torch.device(self.device).type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+            logits = self.infer(inputs)
+        loss = self.get_loss(logits, target, X=inputs, training=True)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"The loss is {loss.item()} in epoch {len(self.history)}, step {len(self.history[-1, 'batches'])} "
+                f"(rows {inputs['row'].tolist()}). Try a smaller lr, clip=10, or precision='fp32'."
+            )
+        self.scaler_.scale(loss).backward()
+        self.scaler_.unscale_(self.optimizer_)
+        self.notify(
+            "on_grad_computed", named_parameters=list(self.get_all_learnable_params()), batch=batch, training=True
+        )
+        self.scaler_.step(self.optimizer_)
+        self.scaler_.update()
+        return {"loss": loss, "y_pred": logits}
+
+    def validation_step(self, batch, **fit_params):
+        step = super().validation_step(batch, **fit_params)
+        self.history.record_batch("valid_accuracy", (step["y_pred"].argmax(1) == batch[1]).float().mean().item())
+        return step
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        super().on_epoch_begin(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
+        self._set_training(True)
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        weights = self.weights_.cpu().double()
+        self.history.record("weight_mean", weights.mean().item())
+        self.history.record("weight_max", weights.max().item())
+        squares = (weights**2).sum().item()
+        self.history.record("effective_sample_size", weights.sum().item() ** 2 / squares if squares else 0.0)
+
+
+class _StopTraining(Exception):  # noqa: N818 - no error
+    """Early stopping, told apart from the user's Ctrl-C."""
+
+
+class _EarlyStopping(EarlyStopping):
+    def on_epoch_end(self, net, **kwargs):
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:
+            # skorch ends training with a KeyboardInterrupt; only this method's own may be caught.
+            if self.misses_ < self.patience:
+                raise
+            raise _StopTraining from None
+
+
+class _ProgressBar(Callback):
+    def __init__(self, title, total):
+        self.title = title
+        self.total = total
+
+    def on_train_begin(self, net, **kwargs):
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=self.total, desc=self.title, unit="step")
+
+    def on_batch_end(self, net, training=False, loss=None, **kwargs):
+        if training:
+            self.bar_.set_postfix(epoch=len(net.history), loss=f"{loss.item():.3f}", refresh=False)
+            self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):
+        self.bar_.close()
+
+
+@dataclass
+class Training:
+    """What a training run leaves behind.
+
+    Attributes
+    ----------
+    history : list of dict
+        One dictionary per epoch.
+    weights : ndarray of shape (n_rows,), float64
+        What each row weighed when it was last trained on.
+    best_epoch : int or None
+        Epoch whose parameters were kept, counted from 1; None without early stopping.
+    """
+
+    history: list[dict]
+    weights: np.ndarray
+    best_epoch: int | None
+
+
+def train(
+    module,
+    criterion,
+    data,
+    *,
+    valid=None,
+    seed,
+    device,
+    precision,
+    max_epochs,
+    lr,
+    batch_size,
+    weight_decay,
+    warmup_ratio,
+    max_grad_norm,
+    n_iter_no_change,
+    compile,
+    callbacks,
+    net_params,
+    title,
+    verbose,
+):
+    """Train `module` in place; parameters as in the estimators.
+
+    Parameters
+    ----------
+    module : transformers.PreTrainedModel
+    criterion : skweight.losses.WeightedLoss
+    data : LabelledTexts
+    valid : LabelledTexts, default=None
+        Rows for early stopping. None trains for `max_epochs`.
+    seed : int
+        Seed of dropout and of the order of the batches; global generators are left alone.
+    title : str
+        Name on the progress bar.
+
+    Returns
+    -------
+    training : Training
+    """
+    steps = max_epochs * -(-len(data) // batch_size)
+    all_callbacks = [
+        ("schedule", LRScheduler(
+            policy=get_linear_schedule_with_warmup,
+            step_every="batch",
+            event_name=None,
+            num_warmup_steps=round(warmup_ratio * steps),
+            num_training_steps=steps,
+        )),
+    ]  # fmt: skip
+    if max_grad_norm is not None:
+        all_callbacks.append(("clip_gradients", GradientNormClipping(max_grad_norm)))
+    if valid is not None:
+        all_callbacks += [
+            ("valid_loss", PassthroughScoring("valid_loss")),
+            ("valid_accuracy", PassthroughScoring("valid_accuracy", lower_is_better=False)),
+            ("early_stopping", _EarlyStopping(patience=n_iter_no_change, threshold=0, load_best=True, sink=_no_sink)),
+        ]
+    if verbose:
+        all_callbacks.append(("progress", _ProgressBar(title, steps)))
+    settings = {
+        "optimizer": torch.optim.AdamW,
+        "optimizer__weight_decay": weight_decay,
+        "optimizer__fused": device.type in ("cpu", "cuda"),  # one pass over the parameters instead of dozens
+        "lr": lr,
+        "batch_size": batch_size,
+        "max_epochs": max_epochs,
+        "callbacks": [*all_callbacks, *(callbacks or [])],
+        "train_split": None if valid is None else predefined_split(valid),
+        "compile": compile,
+        "verbose": 0,
+        **(net_params or {}),
+    }
+    with private_rng(seed):
+        net = _TextNet(
+            module,
+            criterion,
+            dtype=resolve_precision(precision, device),
+            rng=np.random.RandomState(seed),
+            device=device,
+            **settings,
+        ).initialize()
+        net.notify("on_train_begin", X=data, y=None)
+        try:
+            # Not `partial_fit`, which swallows Ctrl-C and would hand back a half-trained model as a fitted one.
+            net.fit_loop(data)
+        except _StopTraining:
+            pass
+        finally:
+            net.notify("on_train_end", X=data, y=None)
+    module.zero_grad(set_to_none=True)
+    module.eval()
+    return Training(
+        history=[
+            {key: value for key, value in epoch.items() if key != "batches" and not key.endswith(("_best", "_count"))}
+            for epoch in net.history
+        ],
+        weights=net.weights_.cpu().double().numpy(),
+        best_epoch=int(dict(net.callbacks_)["early_stopping"].best_epoch_) if valid is not None else None,
+    )
+
+
+def _no_sink(text):
+    """Where skorch's messages go: the library does not print."""
+
+
+# -- prediction -------------------------------------------------------------------------------------------------------
+
+
+def predict_logits(module, tokens):
+    """Logits of all texts in input order, in float32.
+
+    Parameters
+    ----------
+    module : transformers.PreTrainedModel
+        In evaluation mode.
+    tokens : TokenizedTexts
+
+    Returns
+    -------
+    logits : ndarray of shape (n_texts, n_classes), float32
+    """
+    device = next(module.parameters()).device
+    logits = np.empty((len(tokens), module.config.num_labels), dtype=np.float32)
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        for rows in sorted_batches(tokens.lengths):
+            batch = {name: _to_device(values, device) for name, values in tokens.batch(rows).items()}
+            logits[rows] = module(**batch).logits.float().cpu().numpy()
+    return logits

@@ -1,0 +1,195 @@
+"""Importance weights of labelled rows, for any classifier and any model: numpy only.
+
+The weight of a row is a ratio of two probabilities of its label, ``P'(y|x) / Q(y|x)``. Everything here works on the
+logarithm of that ratio, so that a denominator near zero costs neither an overflow nor a NaN.
+"""
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+
+# exp(30) is about 1e13: a bound against overflow only, far above every weight that makes sense.
+MAX_LOG_WEIGHT = 30.0
+
+
+def label_proba(classifier, X, y):
+    """Probability that a fitted classifier gives to each row's own label.
+
+    Columns of ``predict_proba`` are matched by the names in ``classifier.classes_``, never by position.
+
+    Parameters
+    ----------
+    classifier : fitted classifier with ``predict_proba`` and ``classes_``
+        Any scikit-learn classifier, pipeline or search.
+    X : array-like of shape (n_samples,) or (n_samples, n_features)
+        Rows in the form that the classifier expects.
+    y : array-like of shape (n_samples,)
+        Labels, of the same kind as those the classifier was fitted on.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_samples,)
+        ``P(y_i | x_i)`` as float64. NaN where the classifier does not know the label.
+
+    Raises
+    ------
+    TypeError
+        If the classifier has no ``predict_proba``.
+    ValueError
+        If none of the labels is known to the classifier.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skweight import label_proba
+    >>> checker = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["bad", "bad", "good", "good"])
+    >>> label_proba(checker, [[0.0], [0.0]], ["bad", "good"]).round(2)
+    array([0.91, 0.09])
+    """
+    if not hasattr(classifier, "predict_proba"):
+        raise TypeError(f"{type(classifier).__name__} has no predict_proba; weights need the probability of a label.")
+    y = column_or_1d(np.asarray(y))
+    column_of = {label: column for column, label in enumerate(np.asarray(classifier.classes_).tolist())}
+    columns = np.array([column_of.get(label, -1) for label in y.tolist()], dtype=np.intp)
+    if columns.size and (columns < 0).all():
+        raise ValueError(
+            f"No label in y is a class of {type(classifier).__name__}: y holds {_some(np.unique(y))}, "
+            f"its classes_ are {_some(classifier.classes_)}."
+        )
+    proba = np.asarray(classifier.predict_proba(X), dtype=np.float64)
+    check_consistent_length(proba, y)
+    own = proba[np.arange(len(y)), columns]
+    return np.where(columns >= 0, own, np.nan)
+
+
+def smooth_proba(proba, smoothing, n_classes):
+    """Mix probabilities with the uniform distribution.
+
+    Parameters
+    ----------
+    proba : array-like of float
+        Probabilities of any shape.
+    smoothing : float in [0, 1]
+        Share of the uniform distribution; 0 leaves the probabilities as they are.
+    n_classes : int
+        Number of classes the uniform distribution is over.
+
+    Returns
+    -------
+    proba : ndarray
+        ``(1 - smoothing) * proba + smoothing / n_classes``.
+
+    Examples
+    --------
+    >>> from skweight import smooth_proba
+    >>> smooth_proba([0.9, 0.0], smoothing=0.1, n_classes=2)
+    array([0.86, 0.05])
+    """
+    return (1.0 - smoothing) * np.asarray(proba, dtype=np.float64) + smoothing / n_classes
+
+
+def importance_weights(quality, diversity=None, *, gamma=1.0, clip=None, normalize=None):
+    r"""Weights ``(P'(y|x) / Q(y|x)) ** gamma`` of IMP-Loss, computed in log space.
+
+    Parameters
+    ----------
+    quality : array-like of shape (n_samples,)
+        ``P'(y_i | x_i)``: probability of each row's label under the quality checker. NaN stands for "not known" and
+        gives the neutral weight 1.
+    diversity : array-like of shape (n_samples,), default=None
+        ``Q(y_i | x_i)``: probability of the same labels under the diversity checker (IMP) or under the model being
+        trained (DIMP). None leaves the denominator out.
+    gamma : float, default=1.0
+        Exponent of the whole ratio; 0 gives every row the weight 1.
+    clip : float, default=None
+        Largest weight, applied before normalisation.
+    normalize : {None, "global"}, default=None
+        "global" divides by the mean, so that the weights average 1.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+        Finite, non-negative weights.
+
+    Notes
+    -----
+    :math:`\log w = \gamma (\log q - \log d)`, equation of IMP-Loss in [1]_. Probabilities are floored at the smallest
+    normal float64, so a denominator of exactly zero still gives a finite weight.
+
+    References
+    ----------
+    .. [1] Kuo, Liao, Chao, Ma, Cheng, "Not All LLM-Generated Data Are Equal: Rethinking Data Weighting in Text
+       Classification", ICLR 2025, arXiv:2410.21526.
+
+    Examples
+    --------
+    >>> from skweight import importance_weights
+    >>> importance_weights([0.9, 0.6, 0.1], [0.5, 0.8, 0.95]).round(3)
+    array([1.8  , 0.75 , 0.105])
+    """
+    if normalize not in (None, "global"):
+        raise ValueError(f"normalize must be None or 'global', got {normalize!r}.")
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip must be None or a positive number, got {clip!r}.")
+    quality = _check_proba(quality, "quality")
+    log_ratio = _log(quality)
+    if diversity is not None:
+        diversity = _check_proba(diversity, "diversity")
+        check_consistent_length(quality, diversity)
+        log_ratio = log_ratio - _log(diversity)
+    log_weights = np.minimum(gamma * log_ratio, MAX_LOG_WEIGHT if clip is None else np.log(clip))
+    weights = np.where(np.isnan(log_weights), 1.0, np.exp(log_weights))
+    if normalize == "global":
+        weights = weights / weights.mean()
+    return weights
+
+
+def effective_sample_size(weights):
+    r"""Kish's effective sample size of a set of weights.
+
+    Parameters
+    ----------
+    weights : array-like of shape (n_samples,)
+        Non-negative weights.
+
+    Returns
+    -------
+    size : float
+        :math:`(\sum w)^2 / \sum w^2`, between 1 (one row carries everything) and ``n_samples`` (equal weights); 0.0
+        if all weights are zero.
+
+    Examples
+    --------
+    >>> from skweight import effective_sample_size
+    >>> effective_sample_size([1, 1, 1, 1])
+    4.0
+    >>> effective_sample_size([1, 0, 0, 0])
+    1.0
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    largest = weights.max(initial=0.0)
+    if largest == 0:
+        return 0.0
+    weights = weights / largest  # squares of very large weights would overflow
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def _check_proba(proba, name):
+    proba = check_array(
+        proba, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=0, input_name=name
+    )
+    if proba.ndim != 1:
+        raise ValueError(f"{name} must hold one probability per row, got an array of shape {proba.shape}.")
+    # A hair above 1 is rounding in the classifier, not a mistake of the caller.
+    if ((proba < 0) | (proba > 1 + 1e-6)).any():
+        row = int(np.argmax((proba < 0) | (proba > 1 + 1e-6)))
+        raise ValueError(f"{name}[{row}] is {proba[row]}, expected a probability between 0 and 1.")
+    return proba
+
+
+def _log(proba):
+    return np.log(np.maximum(proba, np.finfo(np.float64).tiny))  # np.maximum keeps NaN
+
+
+def _some(values, limit=8):
+    values = np.asarray(values).tolist()
+    return str(values[:limit])[:-1] + (", ...]" if len(values) > limit else "]")

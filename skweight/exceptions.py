@@ -1,0 +1,24 @@
+"""Warnings of skweight."""
+
+
+class SkweightWarning(UserWarning):
+    """Base of all warnings that skweight raises itself.
+
+    The message begins with a code, so that one kind can be filtered on its own::
+
+        warnings.filterwarnings("ignore", message="SKW010", category=SkweightWarning)
+
+    ========  ==============================================================================
+    code      meaning
+    ========  ==============================================================================
+    SKW010    texts are empty or hold white space only
+    SKW011    texts are longer than ``max_length`` tokens and were truncated
+    SKW012    labels differ only in case or in surrounding white space
+    SKW013    the tokenizer does not know most of the tokens
+    SKW014    rows with a missing text or label were dropped (``on_bad_rows="drop"``)
+    SKW021    a class has no real rows and gets the neutral weight 1 (``missing_real="warn"``)
+    SKW023    a class has too few real rows to be held out in proportion
+    SKW030    texts occur both in the synthetic and in the real rows
+    SKW041    the weights have collapsed: few rows carry nearly all of the weight
+    ========  ==============================================================================
+    """
