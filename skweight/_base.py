@@ -1,7 +1,6 @@
 """The scikit-learn contract, once, for every text classifier of this package."""
 
 import os
-import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -14,7 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from skweight._labels import check_labels
 from skweight._text import TokenizedTexts, check_texts, concatenate, tokenize, warn_if_unknown
 from skweight._weights import effective_sample_size
-from skweight.exceptions import SkweightWarning
+from skweight.exceptions import warn
 
 # torch and transformers take seconds to import: `_net` is imported inside the methods that need it, so that
 # `import skweight` and building an estimator stay quick.
@@ -234,7 +233,6 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _check_data(self, X, y, real_X, real_y, sample_weight, tokenizer):
-        # From here to the user's call of fit: this method, fit, and scikit-learn's wrapper around it.
         texts, labels, kept, n_rows = self._check_rows(X, y, "X", "y")
         classes, target = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
@@ -283,11 +281,9 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(texts, TokenizedTexts):
             shared = len(set(real_texts) & set(texts))
             if shared:
-                warnings.warn(
+                warn(
                     f"SKW030: {shared} of the {len(real_texts)} real texts are also among the synthetic ones, which "
-                    "makes those look better than they are.",
-                    SkweightWarning,
-                    stacklevel=4,
+                    "makes those look better than they are."
                 )
         return data
 
@@ -304,11 +300,7 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         kept = kept[good]
         if len(kept) < n_rows:
             texts = [text for text, g in zip(texts, good, strict=True) if g]
-            warnings.warn(
-                f"SKW014: dropped {n_rows - len(kept)} of {n_rows} rows of {X_name} with a missing text or label.",
-                SkweightWarning,
-                stacklevel=5,
-            )
+            warn(f"SKW014: dropped {n_rows - len(kept)} of {n_rows} rows of {X_name} with a missing text or label.")
         return texts, labels[kept], kept, n_rows
 
     def _check_max_length(self, tokenizer, config):
@@ -336,11 +328,7 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
             # At least one row of each class stays, or the quality checker would not know the class.
             size = min(max(round(self.validation_fraction * len(rows)), 1), len(rows) - 1)
             if size == 0:
-                warnings.warn(
-                    f"SKW023: class {data.classes[code].item()!r} has one real row, which is not held out.",
-                    SkweightWarning,
-                    stacklevel=4,
-                )
+                warn(f"SKW023: class {data.classes.tolist()[code]!r} has one real row, which is not held out.")
             held_of_class.append(rng.permutation(rows)[:size])
         held = np.sort(np.concatenate(held_of_class))
         rest = np.setdiff1d(np.arange(len(data.real_target)), held)
@@ -354,11 +342,9 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
     def _warn_if_collapsed(self, weights, least=0.1):
         size = effective_sample_size(weights)
         if size < least * len(weights):
-            warnings.warn(
+            warn(
                 f"SKW041: the weights have collapsed: {len(weights)} rows count as {size:.1f} (effective sample size). "
-                "Try clip=10, a smaller gamma, or look at the quality checker.",
-                SkweightWarning,
-                stacklevel=4,
+                "Try clip=10, a smaller gamma, or look at the quality checker."
             )
 
     # -- predict -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """IMPClassifier and DIMPClassifier: text classifiers that weigh LLM-generated rows by what a few real rows say."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -12,10 +11,12 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from skweight._base import BaseTextClassifier, _spread
 from skweight._weights import importance_weights, label_proba, smooth_proba
 from skweight.baselines import CrossEntropyClassifier
-from skweight.exceptions import SkweightWarning
+from skweight.exceptions import warn
 
-# What the default quality checker trains with. A few hundred rows need more, and larger, steps than thousands.
-QUALITY_CHECKER_BUDGET = {"max_epochs": 10, "batch_size": 16, "lr": 1e-4}
+# What the default quality checker trains with: a few hundred rows need larger steps, and more of them, than thousands.
+# Longer training (10 epochs) is no more accurate on unseen real rows, and so sure of itself that its log-loss, and with
+# it the weights, are worse: benchmarks/quality_checker.py.
+QUALITY_CHECKER_BUDGET = {"max_epochs": 5, "batch_size": 16, "lr": 1e-4}
 
 
 class _BaseImportanceClassifier(BaseTextClassifier):
@@ -124,11 +125,7 @@ class _BaseImportanceClassifier(BaseTextClassifier):
                 "real rows of every class, or pass missing_real='warn' to give those rows the neutral weight 1."
             )
         count = int(np.isin(data.labels, missing).sum())
-        warnings.warn(
-            f"SKW021: {where} has no rows of {missing}; their {count} synthetic rows get the neutral weight 1.",
-            SkweightWarning,
-            stacklevel=6,
-        )
+        warn(f"SKW021: {where} has no rows of {missing}; their {count} synthetic rows get the neutral weight 1.")
 
     def _fit_checker(self, name, texts, tokens, labels, seed, sample_weight=None):
         checker = getattr(self, name)

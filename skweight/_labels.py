@@ -1,13 +1,11 @@
 """Labels in: one label per row, of one type, in the data type that they came in."""
 
-import warnings
-
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from skweight._text import is_missing, name_rows
-from skweight.exceptions import SkweightWarning
+from skweight.exceptions import warn
 
 
 def check_labels(y, name="y", *, drop_missing=False):
@@ -114,8 +112,4 @@ def _warn_if_nearly_equal(values, name):
             by_plain_form.setdefault(label.strip().casefold(), []).append(label)
     similar = [labels for labels in by_plain_form.values() if len(labels) > 1]
     if similar:
-        warnings.warn(
-            f"SKW012: labels in {name} differ only in case or white space and are kept apart: {similar}.",
-            SkweightWarning,
-            stacklevel=5,
-        )
+        warn(f"SKW012: labels in {name} differ only in case or white space and are kept apart: {similar}.")

@@ -117,13 +117,13 @@ def quiet_transformers():
 def load_tokenizer(encoder, **kwargs):
     """Load the tokenizer of a Hugging Face folder or hub id."""
     with quiet_transformers():
-        return AutoTokenizer.from_pretrained(encoder, **kwargs)
+        return AutoTokenizer.from_pretrained(encoder, trust_remote_code=False, **kwargs)
 
 
 def load_config(encoder):
     """Load the configuration of a Hugging Face folder or hub id."""
     with quiet_transformers():
-        return AutoConfig.from_pretrained(encoder)
+        return AutoConfig.from_pretrained(encoder, trust_remote_code=False)
 
 
 def length_limit(tokenizer, config):
@@ -176,6 +176,7 @@ def load_module(encoder, labels, seed, pad_token_id=None):
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
+            trust_remote_code=False,
         )
         prefix = module.base_model_prefix + "."
         missing = [key for key in info["missing_keys"] if key.startswith(prefix) and "pooler" not in key]
@@ -194,7 +195,7 @@ def load_trained(folder):
     """Load a model with its trained head from a folder on disk, in float32 and in evaluation mode."""
     with quiet_transformers():
         return AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True
+            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
         ).eval()
 
 

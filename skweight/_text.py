@@ -5,7 +5,6 @@ which each text begins. Memory is linear in tokens, and a batch is cut out of th
 """
 
 import re
-import warnings
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from skweight.exceptions import SkweightWarning
+from skweight.exceptions import warn
 
 _CHUNK = 1024  # texts handed to the tokenizer at once: bounds the memory of its rich output
 _CHARACTERS_PER_TOKEN = 64  # first guess for how much of a very long text fills `max_length` tokens
@@ -47,7 +46,7 @@ def check_texts(X, name="X", *, min_samples=1, drop_missing=False):
     rows = _to_rows(X, name)
     if not rows:
         check_array(rows, ensure_2d=False, dtype=None, ensure_min_samples=max(min_samples, 1), input_name=name)
-    paired = _is_pair(rows[0]) if rows else False
+    paired = _is_pair(next((row for row in rows if not is_missing(row)), None))
     texts, kept, missing = [], [], []
     for i, row in enumerate(rows):
         if _is_pair(row) is not paired and not is_missing(row):
@@ -79,7 +78,7 @@ def check_texts(X, name="X", *, min_samples=1, drop_missing=False):
     if empty == len(texts):
         raise ValueError(f"All {empty} texts in {name} are empty.")
     if empty:
-        warnings.warn(f"SKW010: {empty} of {len(texts)} texts in {name} are empty.", SkweightWarning, stacklevel=4)
+        warn(f"SKW010: {empty} of {len(texts)} texts in {name} are empty.")
     return texts, np.array(kept, dtype=np.intp)
 
 
@@ -266,11 +265,9 @@ def tokenize(texts, tokenizer, max_length, source, name="X"):
             for row in encoded["token_type_ids"]:
                 types.extend(row)
     if truncated:
-        warnings.warn(
+        warn(
             f"SKW011: {truncated} of {len(texts)} texts in {name} are longer than max_length={max_length} tokens "
-            "and were truncated.",
-            SkweightWarning,
-            stacklevel=4,
+            "and were truncated."
         )
     offsets = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
@@ -291,11 +288,7 @@ def warn_if_unknown(tokenized, tokenizer):
     content = len(tokenized.ids) - len(tokenized) * tokenizer.num_special_tokens_to_add()
     unknown = int((tokenized.ids == tokenizer.unk_token_id).sum())
     if unknown > 0.5 * max(content, 1):
-        warnings.warn(
-            f"SKW013: the tokenizer does not know {unknown} of {content} tokens. Is it the right one for these texts?",
-            SkweightWarning,
-            stacklevel=4,
-        )
+        warn(f"SKW013: the tokenizer does not know {unknown} of {content} tokens. Is it the right one for these texts?")
 
 
 def _fit_for_tokenizer(text, tokenizer, max_length):

@@ -1,5 +1,8 @@
 """Warnings of skweight."""
 
+import sys
+import warnings
+
 
 class SkweightWarning(UserWarning):
     """Base of all warnings that skweight raises itself.
@@ -22,3 +25,11 @@ class SkweightWarning(UserWarning):
     SKW041    the weights have collapsed: few rows carry nearly all of the weight
     ========  ==============================================================================
     """
+
+
+def warn(message):
+    """Raise a :class:`SkweightWarning` that points at the user's own line, however deep the call came from."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("skweight", "sklearn"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, SkweightWarning, stacklevel=level)

