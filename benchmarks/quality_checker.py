@@ -1,7 +1,8 @@
 """Find how long the default quality checker should train.
 
-Fits it on the real rows of a task with several budgets, and scores on other real rows (``real_pool.csv``, never the test
-set) the checker itself (accuracy and log-loss: weights are ratios of its probabilities) and the classifiers that use it.
+Fits it on the real rows of a task with several budgets, and scores on other real rows (``real_pool.csv``, never the
+test set) the checker itself (accuracy and log-loss: weights are ratios of its probabilities) and the classifiers that
+use it.
 
     python benchmarks/quality_checker.py --data TASK_FOLDER --synthetic NAME --encoder FOLDER --seeds 2
 """

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skweight._labels import check_labels
-from skweight._text import TokenizedTexts, check_texts, concatenate, tokenize, warn_if_unknown
+from skweight._text import TokenizedTexts, check_texts, concatenate, name_rows, tokenize, warn_if_unknown
 from skweight._weights import effective_sample_size
 from skweight.exceptions import warn
 
@@ -279,11 +279,12 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         data.real_target = np.array([code_of[label] for label in real_labels.tolist()], dtype=np.int64)
         data.real_tokens = self._tokenize(real_texts, tokenizer, "real_X")
         if not isinstance(texts, TokenizedTexts):
-            shared = len(set(real_texts) & set(texts))
+            synthetic = set(texts)
+            shared = [i for i, text in enumerate(real_texts) if text in synthetic]
             if shared:
                 warn(
-                    f"SKW030: {shared} of the {len(real_texts)} real texts are also among the synthetic ones, which "
-                    "makes those look better than they are."
+                    f"SKW030: {len(shared)} of the {len(real_texts)} real texts ({name_rows(shared)}) are also among "
+                    "the synthetic ones, which makes those look better than they are."
                 )
         return data
 

@@ -55,6 +55,10 @@ def _to_array(y, name):
         plain = isinstance(getattr(y, "dtype", None), np.dtype)
         # Nullable and categorical columns turn into floats or lose their type in numpy's own conversion.
         y = y.to_numpy() if plain else _objects(y.to_list())
+    elif hasattr(y, "__array__") and not isinstance(y, np.ndarray):  # pandas arrays without an index
+        y = _objects(list(y))
+    if isinstance(y, np.ndarray) and y.dtype.kind == "T":  # numpy's variable-width strings, unknown to scikit-learn
+        y = y.astype(object)
     if isinstance(y, list | tuple):
         y = _from_list(list(y), name)
     if not isinstance(y, np.ndarray):

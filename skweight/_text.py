@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
 from skweight.exceptions import warn
 
 _CHUNK = 1024  # texts handed to the tokenizer at once: bounds the memory of its rich output
-_CHARACTERS_PER_TOKEN = 64  # first guess for how much of a very long text fills `max_length` tokens
+_CHARACTERS_PER_TOKEN = 16  # first guess for how much of a long text fills `max_length` tokens
+_MOST_CHARACTERS_PER_TOKEN = 1024  # where the guessing ends: a text of blanks would go on for megabytes
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -44,8 +44,6 @@ def check_texts(X, name="X", *, min_samples=1, drop_missing=False):
         Which rows of `X` the texts are; all of them unless rows were dropped.
     """
     rows = _to_rows(X, name)
-    if not rows:
-        check_array(rows, ensure_2d=False, dtype=None, ensure_min_samples=max(min_samples, 1), input_name=name)
     paired = _is_pair(next((row for row in rows if not is_missing(row)), None))
     texts, kept, missing = [], [], []
     for i, row in enumerate(rows):
@@ -69,6 +67,7 @@ def check_texts(X, name="X", *, min_samples=1, drop_missing=False):
         raise ValueError(
             f"{name} contains a missing value at {name_rows(missing)}; drop the row or replace it with an empty string."
         )
+    min_samples = max(min_samples, 1)
     if len(texts) < min_samples:
         raise ValueError(
             f"Found array with {len(texts)} sample(s) (shape=({len(texts)},)) in {name} while a minimum of "
@@ -102,7 +101,9 @@ def _to_rows(X, name):
     if isinstance(X, list | tuple):
         return list(X)
     if hasattr(X, "to_pylist"):  # pyarrow
-        return X.to_pylist()
+        if not hasattr(X, "column_names"):
+            return X.to_pylist()
+        X = np.array([column.to_pylist() for column in X.columns], dtype=object).T
     if hasattr(X, "columns") and hasattr(X, "shape"):  # a pandas or polars frame
         return _columns_to_rows(X.to_numpy(), name)
     if isinstance(X, np.ndarray):
@@ -250,9 +251,13 @@ def tokenize(texts, tokenizer, max_length, source, name="X"):
     # array grows in place: the flat ids are never held twice, unlike a list of chunks that is concatenated.
     ids, types, lengths, truncated = array("i"), array("B"), array("q"), 0
     for start in range(0, len(texts), _CHUNK):
-        chunk = [_fit_for_tokenizer(text, tokenizer, max_length) for text in texts[start : start + _CHUNK]]
+        chunk, cut = [], []
+        for text in texts[start : start + _CHUNK]:
+            parts = [_fit_for_tokenizer(part, tokenizer, max_length) for part in (text if paired else (text,))]
+            chunk.append([part for part, _ in parts])
+            cut.append(any(given_up for _, given_up in parts))
         encoded = tokenizer(
-            *([list(part) for part in zip(*chunk, strict=True)] if paired else [chunk]),
+            *(list(part) for part in zip(*chunk, strict=True)),
             truncation=True,
             max_length=max_length,
             return_attention_mask=False,
@@ -260,7 +265,8 @@ def tokenize(texts, tokenizer, max_length, source, name="X"):
         for i, row in enumerate(encoded["input_ids"]):
             ids.extend(row)
             lengths.append(len(row))
-            truncated += len(row) >= max_length and bool(not encoded.is_fast or encoded.encodings[i].overflowing)
+            full = len(row) >= max_length and bool(not encoded.is_fast or encoded.encodings[i].overflowing)
+            truncated += full or cut[i]
         if paired and wants_type_ids:
             for row in encoded["token_type_ids"]:
                 types.extend(row)
@@ -292,21 +298,22 @@ def warn_if_unknown(tokenized, tokenizer):
 
 
 def _fit_for_tokenizer(text, tokenizer, max_length):
-    if isinstance(text, tuple):
-        return tuple(_fit_for_tokenizer(part, tokenizer, max_length) for part in text)
+    """Make a text digestible; also say whether something that may matter was cut off."""
     if not text.isascii():
         text = _SURROGATES.sub("\ufffd", text)  # a lone surrogate has no UTF-8 form and would stop the tokenizer
-    # Of a text of megabytes, tokenise only as much as fills max_length tokens; the rest would be cut off anyway.
+    # Of a long text, tokenise only as much as fills max_length tokens: the rest would be cut off anyway, after taking
+    # the time and memory of megabytes. (Of a pair of long texts, which one keeps the odd token may differ by that.)
     size = _CHARACTERS_PER_TOKEN * max_length
     while len(text) > size:
         head = text[:size]
-        cut = max(head.rfind(" "), head.rfind("\n"))
-        head = head[:cut] if cut > size // 2 else head
+        blank = max(head.rfind(" "), head.rfind("\n"))
+        head = head[:blank] if blank > size // 2 else head
+        if size >= _MOST_CHARACTERS_PER_TOKEN * max_length:
+            return head, True
         if len(tokenizer(head, add_special_tokens=False, verbose=False)["input_ids"]) > max_length:
-            # One more word than needed, so that the tokenizer itself still truncates and the row is counted.
-            return head
+            return head, False  # more tokens than needed: the tokenizer itself still truncates, and says so
         size *= 4
-    return text
+    return text, False
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------

@@ -52,8 +52,8 @@ def label_proba(classifier, X, y):
     columns = np.array([column_of.get(label, -1) for label in y.tolist()], dtype=np.intp)
     if columns.size and (columns < 0).all():
         raise ValueError(
-            f"No label in y is a class of {type(classifier).__name__}: y holds {_some(np.unique(y))}, "
-            f"its classes_ are {_some(classifier.classes_)}."
+            f"No label in y is a class of {type(classifier).__name__}: y holds {_some(dict.fromkeys(y.tolist()))}, "
+            f"its classes_ are {_some(np.asarray(classifier.classes_).tolist())}."
         )
     proba = np.asarray(classifier.predict_proba(X), dtype=np.float64)
     check_consistent_length(proba, y)
@@ -84,6 +84,8 @@ def smooth_proba(proba, smoothing, n_classes):
     >>> smooth_proba([0.9, 0.0], smoothing=0.1, n_classes=2)
     array([0.86, 0.05])
     """
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"smoothing must be between 0 and 1, got {smoothing!r}.")
     return (1.0 - smoothing) * np.asarray(proba, dtype=np.float64) + smoothing / n_classes
 
 
@@ -94,7 +96,7 @@ def importance_weights(quality, diversity=None, *, gamma=1.0, clip=None, normali
     ----------
     quality : array-like of shape (n_samples,)
         ``P'(y_i | x_i)``: probability of each row's label under the quality checker. NaN stands for "not known" and
-        gives the neutral weight 1.
+        gives the neutral weight 1, even above `clip`.
     diversity : array-like of shape (n_samples,), default=None
         ``Q(y_i | x_i)``: probability of the same labels under the diversity checker (IMP) or under the model being
         trained (DIMP). None leaves the denominator out.
@@ -103,7 +105,7 @@ def importance_weights(quality, diversity=None, *, gamma=1.0, clip=None, normali
     clip : float, default=None
         Largest weight, applied before normalisation.
     normalize : {None, "global"}, default=None
-        "global" divides by the mean, so that the weights average 1.
+        "global" divides by the mean, so that the weights average 1 (unless all are zero).
 
     Returns
     -------
@@ -130,15 +132,18 @@ def importance_weights(quality, diversity=None, *, gamma=1.0, clip=None, normali
         raise ValueError(f"normalize must be None or 'global', got {normalize!r}.")
     if clip is not None and not clip > 0:
         raise ValueError(f"clip must be None or a positive number, got {clip!r}.")
+    if not gamma >= 0:
+        raise ValueError(f"gamma must not be negative, got {gamma!r}.")
     quality = _check_proba(quality, "quality")
     log_ratio = _log(quality)
     if diversity is not None:
         diversity = _check_proba(diversity, "diversity")
         check_consistent_length(quality, diversity)
         log_ratio = log_ratio - _log(diversity)
-    log_weights = np.minimum(gamma * log_ratio, MAX_LOG_WEIGHT if clip is None else np.log(clip))
+    unbounded = clip is None or np.isinf(clip)
+    log_weights = np.minimum(gamma * log_ratio, MAX_LOG_WEIGHT if unbounded else np.log(clip))
     weights = np.where(np.isnan(log_weights), 1.0, np.exp(log_weights))
-    if normalize == "global":
+    if normalize == "global" and (weights > 0).any():
         weights = weights / weights.mean()
     return weights
 
@@ -166,6 +171,8 @@ def effective_sample_size(weights):
     1.0
     """
     weights = np.asarray(weights, dtype=np.float64)
+    if not (weights >= 0).all():
+        raise ValueError("weights must not be negative or NaN.")
     largest = weights.max(initial=0.0)
     if largest == 0:
         return 0.0
@@ -191,5 +198,5 @@ def _log(proba):
 
 
 def _some(values, limit=8):
-    values = np.asarray(values).tolist()
+    values = list(values)
     return str(values[:limit])[:-1] + (", ...]" if len(values) > limit else "]")

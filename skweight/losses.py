@@ -100,7 +100,7 @@ class WeightedLoss(nn.Module):
     def _weight_beside_real(self, log_p, log_quality, log_diversity, real_weight):
         # Only the other rows enter the clip and the normalisation; a batch of real rows alone weighs real_weight.
         other = real_weight.isnan()
-        weight = real_weight.nan_to_num().to(log_p.dtype)
+        weight = real_weight.to(log_p.dtype)
         if other.any():
             columns = (None if column is None else column[other] for column in (log_quality, log_diversity))
             synthetic = self.weight(log_p[other], *columns)
@@ -145,7 +145,6 @@ class _ImportanceLoss(WeightedLoss):
 
     def weight(self, log_p, log_quality=None, log_diversity=None):
         """Weight of every row of a batch, without gradient. Parameters as in :meth:`WeightedLoss.weight`."""
-        log_p = log_p.detach()
         log_ratio = torch.zeros_like(log_p)
         for name, exponent, log_proba in (
             ("log_quality", self.quality_exponent, log_quality),
@@ -155,11 +154,12 @@ class _ImportanceLoss(WeightedLoss):
             if exponent:
                 if log_proba is None:
                     raise ValueError(f"{type(self).__name__} needs {name}.")
-                # A probability of exactly zero: keep 0 * inf and inf - inf out of the ratio.
-                log_ratio = log_ratio + exponent * log_proba.detach().to(log_p.dtype).clamp(min=-1e4)
-        log_weight = (self.gamma * log_ratio).clamp(max=MAX_LOG_WEIGHT if self.clip is None else math.log(self.clip))
+                log_ratio = log_ratio + exponent * log_proba.detach().to(log_p.dtype)
+        unbounded = self.clip is None or math.isinf(self.clip)
+        log_weight = (self.gamma * log_ratio).clamp(max=MAX_LOG_WEIGHT if unbounded else math.log(self.clip))
+        # NaN is an unknown quality, or a ratio of zero to zero, or gamma = 0 of a zero: neutral in all three cases.
         weight = log_weight.exp().nan_to_num(nan=1.0)
-        if self.normalize == "batch":
+        if self.normalize == "batch" and (weight > 0).any():
             weight = weight / weight.mean()
         return weight
 

@@ -572,3 +572,8 @@ def test_losses_have_no_parameters_and_show_their_options():
         assert not loss.state_dict()
     assert repr(IMPLoss(gamma=0.5, clip=10)) == "IMPLoss(gamma=0.5, clip=10, normalize=None)"
     assert repr(FocalLoss(gamma=2, detach=False)) == "FocalLoss(gamma=2, detach=False)"
+
+
+@pytest.mark.parametrize("loss", [DIMPLoss(normalize="batch"), QualityLoss(normalize="batch")])
+def test_batch_whose_weights_all_vanish_has_loss_zero_not_nan(loss):
+    assert loss(torch.zeros(1, 2), torch.tensor([0]), torch.tensor([float("-inf")])).item() == 0.0

@@ -70,7 +70,7 @@ def test_label_proba_is_nan_where_the_checker_does_not_know_the_label():
 
 def test_label_proba_raises_if_the_checker_knows_none_of_the_labels():
     checker = Table(["bad", "good"], [[0.9, 0.1], [0.3, 0.7]])
-    with pytest.raises(ValueError, match=r"y holds \['negative', 'positive'\].*classes_ are \['bad', 'good'\]"):
+    with pytest.raises(ValueError, match=r"y holds \['positive', 'negative'\].*classes_ are \['bad', 'good'\]"):
         label_proba(checker, [0, 1], ["positive", "negative"])
 
 
@@ -375,3 +375,28 @@ def test_effective_sample_size_of_huge_weights_does_not_overflow():
 
 def test_effective_sample_size_of_zero_weights_is_zero():
     assert effective_sample_size([0.0, 0.0]) == 0.0
+
+
+def test_weights_that_are_all_zero_stay_zero_when_normalised():
+    np.testing.assert_array_equal(importance_weights([0.0, 0.0], gamma=2.0, normalize="global"), [0.0, 0.0])
+
+
+def test_infinite_clip_is_no_clip():
+    assert np.isfinite(importance_weights([1.0], [0.0], gamma=2.0, clip=np.inf)).all()
+
+
+@pytest.mark.parametrize("gamma", [-1.0, np.nan])
+def test_gamma_that_would_invert_the_weights_is_refused(gamma):
+    with pytest.raises(ValueError, match="gamma must not be negative"):
+        importance_weights([0.5], gamma=gamma)
+
+
+def test_smoothing_outside_its_range_is_refused():
+    with pytest.raises(ValueError, match="smoothing must be between 0 and 1"):
+        smooth_proba([0.5], 1.5, 2)
+
+
+@pytest.mark.parametrize("weights", [[-1.0, 1.0], [np.nan, 1.0]])
+def test_effective_sample_size_of_weights_that_are_none_is_refused(weights):
+    with pytest.raises(ValueError, match="negative or NaN"):
+        effective_sample_size(weights)
