@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skweight._labels import check_labels
@@ -72,7 +72,7 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "on_bad_rows": [StrOptions({"raise", "drop"})],
-        "device": [str, Hidden(object)],  # a torch.device too, which cannot be named without importing torch
+        "device": "no_validation",  # here; `_net.resolve_device` knows which devices there are
         "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
         "compile": ["boolean"],
         "callbacks": [list, None],
@@ -221,6 +221,7 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
             **{name: getattr(self, name) for name in _TRAIN_PARAMS},
         )
         self.classes_ = data.classes
+        self.text_pairs_ = data.tokens.paired
         self.module_ = module
         self.tokenizer_ = tokenizer
         self.history_ = training.history
@@ -265,8 +266,6 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"{use} needs real data: pass real_X and real_y.")
             return data
         real_texts, real_labels, _, _ = self._check_rows(real_X, real_y, "real_X", "real_y")
-        if not isinstance(texts, TokenizedTexts) and isinstance(real_texts[0], tuple) != isinstance(texts[0], tuple):
-            raise ValueError("X and real_X must both hold single texts or both hold pairs of texts.")
         code_of = {label: code for code, label in enumerate(classes.tolist())}
         unknown = sorted(set(real_labels.tolist()) - set(code_of), key=str)
         if unknown:
@@ -278,6 +277,8 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         data.real_labels = real_labels
         data.real_target = np.array([code_of[label] for label in real_labels.tolist()], dtype=np.int64)
         data.real_tokens = self._tokenize(real_texts, tokenizer, "real_X")
+        if data.real_tokens.paired != data.tokens.paired:
+            raise ValueError("X and real_X must both hold single texts or both hold pairs of texts.")
         if not isinstance(texts, TokenizedTexts):
             synthetic = set(texts)
             shared = [i for i, text in enumerate(real_texts) if text in synthetic]
@@ -367,6 +368,10 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         from skweight import _net
 
         tokens = X if isinstance(X, TokenizedTexts) else self._tokenize(check_texts(X)[0], self.tokenizer_, "X")
+        if tokens.paired != self.text_pairs_:
+            kinds = ("pairs of texts", "single texts")
+            fitted, given = kinds if self.text_pairs_ else kinds[::-1]
+            raise ValueError(f"{type(self).__name__} was fitted on {fitted}, but X holds {given}.")
         logits = _net.predict_logits(self.module_, tokens).astype(np.float64)
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
         return proba / proba.sum(axis=1, keepdims=True)

@@ -276,8 +276,10 @@ class IMPClassifier(_BaseImportanceClassifier):
     module_ : transformers.PreTrainedModel
         The trained model.
     tokenizer_ : transformers tokenizer
+    text_pairs_ : bool
+        Whether it was fitted on pairs of texts.
     history_ : list of dict
-        One dictionary per epoch.
+        One dictionary per epoch: losses, seconds, mean and largest weight, effective sample size.
     n_iter_ : int
         Epochs trained.
     best_epoch_ : int
@@ -311,7 +313,7 @@ class IMPClassifier(_BaseImportanceClassifier):
     >>> clf = IMPClassifier(minilm_folder(), quality_checker=checker, diversity_checker=checker, max_epochs=1)
     >>> clf = clf.fit(synth_X, synth_y, real_X=real_X, real_y=real_y)
     >>> clf.sample_weight_.round(2)
-    array([1.32, 1.11, 1.07, 0.94])
+    array([1.02, 1.1 , 1.01, 0.72])
     """
 
     _parameter_constraints: dict = {
@@ -500,8 +502,10 @@ class DIMPClassifier(_BaseImportanceClassifier):
     module_ : transformers.PreTrainedModel
         The trained model.
     tokenizer_ : transformers tokenizer
+    text_pairs_ : bool
+        Whether it was fitted on pairs of texts.
     history_ : list of dict
-        One dictionary per epoch.
+        One dictionary per epoch: losses, seconds, mean and largest weight, effective sample size.
     n_iter_ : int
         Epochs trained.
     best_epoch_ : int

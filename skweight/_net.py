@@ -495,13 +495,19 @@ def train(
     module.zero_grad(set_to_none=True)
     module.eval()
     return Training(
-        history=[
-            {key: value for key, value in epoch.items() if key != "batches" and not key.endswith(("_best", "_count"))}
-            for epoch in net.history
-        ],
+        history=[_plain_epoch(epoch) for epoch in net.history],
         weights=net.weights_.cpu().double().numpy(),
         best_epoch=int(dict(net.callbacks_)["early_stopping"].best_epoch_) if valid is not None else None,
     )
+
+
+def _plain_epoch(epoch):
+    """One epoch of skorch's history in plain numbers, without its bookkeeping."""
+    return {
+        "seconds" if key == "dur" else key: value.item() if isinstance(value, np.generic) else value
+        for key, value in epoch.items()
+        if key != "batches" and not key.endswith(("_best", "_count"))
+    }
 
 
 def _no_sink(text):
@@ -509,6 +515,11 @@ def _no_sink(text):
 
 
 # -- prediction -------------------------------------------------------------------------------------------------------
+
+
+# Tokens in a batch for prediction: what fits the caches of a CPU, and what fills a GPU.
+_MAX_TOKENS = {"cpu": 1024}
+_MAX_TOKENS_ON_GPU = 8192
 
 
 def predict_logits(module, tokens):
@@ -527,7 +538,7 @@ def predict_logits(module, tokens):
     device = next(module.parameters()).device
     logits = np.empty((len(tokens), module.config.num_labels), dtype=np.float32)
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        for rows in sorted_batches(tokens.lengths):
+        for rows in sorted_batches(tokens.lengths, _MAX_TOKENS.get(device.type, _MAX_TOKENS_ON_GPU)):
             batch = {name: _to_device(values, device) for name, values in tokens.batch(rows).items()}
             logits[rows] = module(**batch).logits.float().cpu().numpy()
     return logits

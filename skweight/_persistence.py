@@ -31,7 +31,7 @@ _HOME = {
     "IMPClassifier": "skweight._imp",
 }
 _ARRAYS = ("sample_weight_", "quality_proba_", "diversity_proba_", "real_validation_indices_")
-_SCALARS = ("n_iter_", "best_epoch_", "validation_score_")
+_SCALARS = ("text_pairs_", "n_iter_", "best_epoch_", "validation_score_")
 
 
 def save(classifier, folder, *, training):

@@ -161,6 +161,8 @@ class TokenizedTexts:
         Token id that fills a batch up.
     wants_type_ids : bool
         Whether the model expects token type ids.
+    paired : bool
+        Whether the texts are pairs.
     source : tuple
         What the texts were tokenised with; arrays are interchangeable between models of equal source.
     """
@@ -170,6 +172,7 @@ class TokenizedTexts:
     type_ids: np.ndarray | None
     pad_id: int
     wants_type_ids: bool
+    paired: bool
     source: tuple
 
     def __len__(self):
@@ -283,6 +286,7 @@ def tokenize(texts, tokenizer, max_length, source, name="X"):
         type_ids=np.frombuffer(types, dtype=np.uint8) if paired and wants_type_ids else None,
         pad_id=tokenizer.pad_token_id,
         wants_type_ids=wants_type_ids,
+        paired=paired,
         source=source,
     )
 

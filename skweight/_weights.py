@@ -43,7 +43,7 @@ def label_proba(classifier, X, y):
     >>> from skweight import label_proba
     >>> checker = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["bad", "bad", "good", "good"])
     >>> label_proba(checker, [[0.0], [0.0]], ["bad", "good"]).round(2)
-    array([0.91, 0.09])
+    array([0.81, 0.19])
     """
     if not hasattr(classifier, "predict_proba"):
         raise TypeError(f"{type(classifier).__name__} has no predict_proba; weights need the probability of a label.")

@@ -168,7 +168,7 @@ def load_film_reviews():
     --------
     >>> from skweight.datasets import load_film_reviews
     >>> reviews = load_film_reviews()
-    >>> len(reviews.X), sorted(set(reviews.y))
+    >>> len(reviews.X), sorted(set(reviews.y.tolist()))
     (1320, ['fresh', 'rotten'])
     """
     data = importlib.resources.files("skweight") / "data"

@@ -414,6 +414,10 @@ def test_sentence_pairs(tiny_encoder, toy):
     clf.fit(pairs(toy["X"]), toy["y"], real_X=pairs(toy["real_X"]), real_y=toy["real_y"])
     forward, backward = clf.predict_proba([("good film", "bad plot")]), clf.predict_proba([("bad plot", "good film")])
     assert np.abs(forward - backward).max() > 1e-6
+    with pytest.raises(ValueError, match="was fitted on pairs of texts, but X holds single texts"):
+        clf.predict(["good film"])
+    with pytest.raises(ValueError, match="must both hold single texts or both hold pairs"):
+        clf.fit(pairs(toy["X"]), toy["y"], real_X=toy["real_X"], real_y=toy["real_y"])
 
 
 def test_fit_does_not_change_its_inputs(tiny_encoder, toy):
