@@ -12,7 +12,7 @@ from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import fetch_film_sentences, load_film_reviews, minilm_folder
 from skweight.inspection import WeightDisplay
 
-_TRAINING = {"max_epochs": 3, "lr": 1e-4, "verbose": 1}
+_TRAINING = {"max_epochs": 2, "lr": 2e-4, "verbose": 1}
 
 
 def run(out, *, seed=0):
@@ -20,11 +20,11 @@ def run(out, *, seed=0):
     encoder = minilm_folder()
     reviews = load_film_reviews()
     people = fetch_film_sentences(random_state=seed)
+    print(f"Synthetic: {len(reviews.X)} film reviews, written and labelled by a language model")
     print(
-        f"{len(reviews.X)} film reviews written and labelled by a language model, {len(people.real_X)} critics'\n"
-        f"sentences labelled by people, {len(people.test_X)} more to test on. Encoder: all-MiniLM-L6-v2.\n",
-        flush=True,
+        f"Real:      {len(people.real_X)} critics' sentences labelled by people, and {len(people.test_X)} more to test on"
     )
+    print("Encoder:   all-MiniLM-L6-v2\n", flush=True)
     training = {**_TRAINING, "random_state": seed}
     models, seconds = {}, {}
 
@@ -97,7 +97,7 @@ def _draw(path, scores, error, imp, reviews):
         left.text(0.505, i, f"{scores[name]:.3f}", va="center", color="white", fontweight="bold")
     left.set_xlim(0.5, 1.02 * max(scores.values()) + error)
     left.set_xlabel("accuracy on real film reviews (bar: one standard error)")
-    left.set_title("Trained on LLM-written reviews")
+    left.set_title("Accuracy by what the classifier was trained on")
     _display(imp, reviews).plot(right)
     right.set_title("What IMP-Loss made of them")
     right.set_xlabel("weight of a row (diamond: mean)")

@@ -1,11 +1,7 @@
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, BertConfig, BertModel, BertTokenizerFast
+from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from skweight.datasets import load_film_reviews, minilm_folder
 
@@ -40,25 +36,6 @@ def tiny_encoder(tmp_path_factory):
 def minilm():
     """Folder of the real MiniLM encoder, six layers."""
     return minilm_folder()
-
-
-@pytest.fixture(scope="session")
-def minilm_1(minilm, tmp_path_factory):
-    """Folder of MiniLM cut to its first layer: a quick encoder that has really been trained."""
-    folder = tmp_path_factory.mktemp("minilm-1")
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
-        shutil.copy(Path(minilm) / name, folder)
-    weights = load_file(Path(minilm) / "model.safetensors")
-    kept = {
-        name: w
-        for name, w in weights.items()
-        if "encoder.layer." not in name or name.split("encoder.layer.")[1].startswith("0.")
-    }
-    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-    config = AutoConfig.from_pretrained(minilm)
-    config.num_hidden_layers = 1
-    config.save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="session")
