@@ -26,7 +26,7 @@ class FitData:
     Attributes
     ----------
     texts, real_texts : list of str or of (str, str); `real_texts` is None if there are none
-    tokens, real_tokens : TokenizedTexts
+    tokens, real_tokens : TokenizedTexts, filled in last
     labels, real_labels : ndarray in the labels' own data type
     target, real_target : ndarray of int64
         Indices into ``classes``.
@@ -38,14 +38,14 @@ class FitData:
         Rows of X.
     """
 
-    texts: list
-    tokens: TokenizedTexts
+    texts: list | TokenizedTexts
     labels: np.ndarray
     target: np.ndarray
     sample_weight: np.ndarray
     classes: np.ndarray
     kept: np.ndarray
     n_rows: int
+    tokens: TokenizedTexts | None = None
     real_texts: list | None = None
     real_tokens: TokenizedTexts | None = None
     real_labels: np.ndarray | None = None
@@ -192,9 +192,10 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         # One seed for each use, drawn up front: what the checkers do does not change how the classifier itself trains.
         seed, holdout_seed, weights_seed = (int(s) for s in rng.randint(np.iinfo(np.int32).max, size=3))
+        data = self._check_data(X, y, real_X, real_y, sample_weight)
         tokenizer = _net.load_tokenizer(self.encoder)
         self._check_max_length(tokenizer, _net.load_config(self.encoder))
-        data = self._check_data(X, y, real_X, real_y, sample_weight, tokenizer)
+        self._tokenize_data(data, tokenizer)
         data, valid = self._hold_out(data, np.random.RandomState(holdout_seed))
         columns = self._weigh(data, np.random.RandomState(weights_seed))
 
@@ -233,14 +234,13 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         self._warn_if_collapsed(training.weights[: len(data.texts)])
         return self
 
-    def _check_data(self, X, y, real_X, real_y, sample_weight, tokenizer):
+    def _check_data(self, X, y, real_X, real_y, sample_weight):
         texts, labels, kept, n_rows = self._check_rows(X, y, "X", "y")
         classes, target = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"{type(self).__name__} needs at least 2 classes in y, got 1: {classes.tolist()}.")
         data = FitData(
             texts=texts,
-            tokens=texts if isinstance(texts, TokenizedTexts) else self._tokenize(texts, tokenizer, "X"),
             labels=labels,
             target=target.astype(np.int64),
             sample_weight=_check_sample_weight(sample_weight, n_rows)[kept],
@@ -251,7 +251,6 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         if data.sample_weight.sum() == 0:
             raise ValueError("sample_weight must not be zero for all rows.")
         data.sample_weight = data.sample_weight / data.sample_weight.mean()
-        warn_if_unknown(data.tokens, tokenizer)
         if (real_X is None) != (real_y is None):
             raise ValueError("Pass both real_X and real_y, or neither.")
         if real_X is None:
@@ -276,18 +275,25 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         data.real_texts = real_texts
         data.real_labels = real_labels
         data.real_target = np.array([code_of[label] for label in real_labels.tolist()], dtype=np.int64)
-        data.real_tokens = self._tokenize(real_texts, tokenizer, "real_X")
-        if data.real_tokens.paired != data.tokens.paired:
+        if isinstance(real_texts[0], tuple) != isinstance(texts[0], tuple):
             raise ValueError("X and real_X must both hold single texts or both hold pairs of texts.")
-        if not isinstance(texts, TokenizedTexts):
-            synthetic = set(texts)
-            shared = [i for i, text in enumerate(real_texts) if text in synthetic]
-            if shared:
-                warn(
-                    f"SKW030: {len(shared)} of the {len(real_texts)} real texts ({name_rows(shared)}) are also among "
-                    "the synthetic ones, which makes those look better than they are."
-                )
+        synthetic = set(texts)
+        shared = [i for i, text in enumerate(real_texts) if text in synthetic]
+        if shared:
+            warn(
+                f"SKW030: {len(shared)} of the {len(real_texts)} real texts ({name_rows(shared)}) are also among the "
+                "synthetic ones, which makes those look better than they are."
+            )
         return data
+
+    def _tokenize_data(self, data, tokenizer):
+        if isinstance(data.texts, TokenizedTexts):
+            data.tokens = data.texts
+        else:
+            data.tokens = self._tokenize(data.texts, tokenizer, "X")
+            warn_if_unknown(data.tokens, tokenizer)
+        if data.real_texts is not None:
+            data.real_tokens = self._tokenize(data.real_texts, tokenizer, "real_X")
 
     def _check_rows(self, X, y, X_name, y_name):
         drop = self.on_bad_rows == "drop"
@@ -333,6 +339,8 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
                 warn(f"SKW023: class {data.classes.tolist()[code]!r} has one real row, which is not held out.")
             held_of_class.append(rng.permutation(rows)[:size])
         held = np.sort(np.concatenate(held_of_class))
+        if not len(held):
+            raise ValueError("early_stopping needs a class with at least 2 real rows, to hold one of them out.")
         rest = np.setdiff1d(np.arange(len(data.real_target)), held)
         valid = (data.real_tokens.take(held), data.real_target[held])
         data.real_texts = [data.real_texts[i] for i in rest]

@@ -323,6 +323,12 @@ def test_class_with_one_real_row_is_not_held_out(tiny_encoder, toy):
     assert 1 not in clf.real_validation_indices_
 
 
+def test_early_stopping_needs_a_class_with_two_real_rows(tiny_encoder, toy):
+    clf = quick(CrossEntropyClassifier, tiny_encoder, early_stopping=True)
+    with pytest.warns(SkweightWarning, match="SKW023"), pytest.raises(ValueError, match="at least 2 real rows"):
+        clf.fit(toy["X"], toy["y"], real_X=toy["real_X"][:2], real_y=toy["real_y"][:2])
+
+
 @pytest.mark.parametrize("option", [{"early_stopping": True}, {"real_weight": 1.0}])
 def test_options_on_real_rows_need_real_rows(option, tiny_encoder, toy):
     with pytest.raises(ValueError, match="needs real data: pass real_X and real_y"):
