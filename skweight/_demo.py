@@ -23,7 +23,7 @@ def run(out, *, seed=0):
     print(f"Synthetic: {len(reviews.X)} film reviews, written and labelled by a language model")
     test_size = len(people.test_y)
     print(f"Real:      {len(people.real_X)} critics' sentences, labelled by people, and {test_size} more to test on")
-    print("Encoder:   all-MiniLM-L6-v2\n", flush=True)
+    print("Encoder:   all-MiniLM-L6-v2", flush=True)
     training = {**_TRAINING, "random_state": seed}
 
     def fit(classifier):
@@ -93,8 +93,8 @@ def _draw(path, scores, error, imp, reviews):
     colours = ["#0072B2" if name in ("IMP", "DIMP") else "#999999" for name in names]
     left.barh(names, [scores[name] for name in names], xerr=error, color=colours, error_kw={"capsize": 3})
     for i, name in enumerate(names):
-        left.text(0.505, i, f"{scores[name]:.3f}", va="center", color="white", fontweight="bold")
-    left.set_xlim(0.5, 1.02 * max(scores.values()) + error)
+        left.text(scores[name] + error + 0.005, i, f"{scores[name]:.3f}", va="center")
+    left.set_xlim(0.5, max(scores.values()) + error + 0.05)  # from the accuracy of a coin
     left.set_xlabel("accuracy on real film reviews (bar: one standard error)")
     left.set_title("Accuracy by what the classifier was trained on")
     _display(imp, reviews).plot(right)

@@ -15,8 +15,8 @@ def extreme_rows(X, y, weights, *, n=5, width=110, kinds=None):
         for i in rows:
             text = X[i] if isinstance(X[i], str) else " || ".join(X[i])
             note = "" if kinds is None else f" ({kinds[i]})"
-            line = f"{weights[i]:>8.3f}  {y[i]}{note}  {' '.join(text.split())}"
-            lines.append(textwrap.shorten(line, width, placeholder=" …", drop_whitespace=False))
+            start = f"{weights[i]:>8.3f}  {y[i]}{note}  "
+            lines.append(start + textwrap.shorten(text, max(width - len(start), 20), placeholder=" …"))
         lines.append("")
     return "\n".join(lines).rstrip()
 
