@@ -517,11 +517,6 @@ def _no_sink(text):
 # -- prediction -------------------------------------------------------------------------------------------------------
 
 
-# Tokens in a batch for prediction: what fits the caches of a CPU, and what fills a GPU.
-_MAX_TOKENS = {"cpu": 1024}
-_MAX_TOKENS_ON_GPU = 8192
-
-
 def predict_logits(module, tokens):
     """Logits of all texts in input order, in float32.
 
@@ -538,7 +533,8 @@ def predict_logits(module, tokens):
     device = next(module.parameters()).device
     logits = np.empty((len(tokens), module.config.num_labels), dtype=np.float32)
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        for rows in sorted_batches(tokens.lengths, _MAX_TOKENS.get(device.type, _MAX_TOKENS_ON_GPU)):
+        # 1,024 tokens were a tenth faster than 4,096 on a CPU; the figure for other devices is a guess.
+        for rows in sorted_batches(tokens.lengths, 1024 if device.type == "cpu" else 8192):
             batch = {name: _to_device(values, device) for name, values in tokens.batch(rows).items()}
             logits[rows] = module(**batch).logits.float().cpu().numpy()
     return logits

@@ -153,7 +153,6 @@ def test_unequal_weights_change_the_parameters(tiny_encoder, toy):
 def test_sample_weight_multiplies_the_weights(cls, tiny_encoder, toy):
     weight = np.array([0.5, 1.5] * 6)
     still = {"max_epochs": 1, "lr": 1e-12, "batch_size": 12}
-    plain = fit(quick(cls, tiny_encoder, **still), toy)
     checker = {"diversity_checker": "drop"} if cls is IMPClassifier else {}
     plain = fit(quick(cls, tiny_encoder, **still, **checker), toy)
     weighted = fit(quick(cls, tiny_encoder, **still, **checker), toy, sample_weight=weight)
