@@ -13,7 +13,7 @@ _HOME = {
     "label_proba": "skweight._weights",
     "smooth_proba": "skweight._weights",
 }
-_SUBMODULES = ("baselines", "datasets", "exceptions", "inspection", "losses")
+_SUBMODULES = ("baselines", "datasets", "exceptions", "inspection", "losses", "model_selection")
 
 __all__ = [*_HOME, *_SUBMODULES]
 

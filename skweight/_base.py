@@ -3,53 +3,97 @@
 import os
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_array, check_is_fitted, validate_data
 
-from skweight._labels import check_labels
-from skweight._text import TokenizedTexts, check_texts, concatenate, name_rows, tokenize, warn_if_unknown
+from skweight._features import Features, check_features
+from skweight._labels import check_is_real, check_labels
+from skweight._text import TokenizedTexts, check_texts, name_rows, tokenize, warn_if_truncated, warn_if_unknown
 from skweight._weights import effective_sample_size
-from skweight.exceptions import warn
+from skweight.exceptions import RealDataSlicedWarning, warn
 
 # torch and transformers take seconds to import: `_net` is imported inside the methods that need it, so that
 # `import skweight` and building an estimator stay quick.
 
 
+# Peak learning rates for lr="auto": of a pretrained encoder (within the usual range for fine-tuning) and of a head that
+# starts from random values on standardised features.
+AUTO_LR = {"encoder": 5e-5, "passthrough": 1e-2}
+
+
 @dataclass
-class FitData:
-    """What `fit` was given, checked.
+class Rows:
+    """Labelled rows of one kind, checked.
 
     Attributes
     ----------
-    texts, real_texts : list of str or of (str, str); `real_texts` is None if there are none
-    tokens, real_tokens : TokenizedTexts, filled in last
-    labels, real_labels : ndarray in the labels' own data type
-    target, real_target : ndarray of int64
+    X : list of str or of (str, str), or ndarray of shape (n_rows, n_features)
+        What a checker is given.
+    y : ndarray of shape (n_rows,), in the labels' own data type
+    weight : ndarray of shape (n_rows,), mean 1, or None
+        The user's ``sample_weight``.
+    index : ndarray of int
+        Which rows of the data set that was passed to `fit` they are.
+    target : ndarray of int64
         Indices into ``classes``.
-    sample_weight : ndarray of shape (n_rows,), mean 1
+    tokens : TokenizedTexts or Features
+        `X` as the network reads it.
+    """
+
+    X: Any
+    y: np.ndarray
+    weight: np.ndarray | None
+    index: np.ndarray
+    target: np.ndarray | None = None
+    tokens: TokenizedTexts | Features | None = None
+
+    def __len__(self):
+        return len(self.index)
+
+    def take(self, rows):
+        """Return the rows `rows` alone."""
+        return Rows(
+            X=_safe_indexing(self.X, rows),
+            y=self.y[rows],
+            weight=None if self.weight is None else self.weight[rows],
+            index=self.index[rows],
+            target=None if self.target is None else self.target[rows],
+            tokens=None if self.tokens is None else self.tokens.take(rows),
+        )
+
+    @property
+    def mean_one_weight(self):
+        return np.ones(len(self)) if self.weight is None else self.weight
+
+
+@dataclass
+class FitData:
+    """What `fit` was given.
+
+    Attributes
+    ----------
+    synthetic : Rows
+    real : Rows or None
     classes : ndarray of shape (n_classes,)
-    kept : ndarray of int
-        Which rows of X the texts are.
     n_rows : int
         Rows of X.
     """
 
-    texts: list | TokenizedTexts
-    labels: np.ndarray
-    target: np.ndarray
-    sample_weight: np.ndarray
+    synthetic: Rows
+    real: Rows | None
     classes: np.ndarray
-    kept: np.ndarray
     n_rows: int
-    tokens: TokenizedTexts | None = None
-    real_texts: list | None = None
-    real_tokens: TokenizedTexts | None = None
-    real_labels: np.ndarray | None = None
-    real_target: np.ndarray | None = None
+
+    def spread(self, values, fill):
+        """One value per row of X from one per synthetic row: `fill` where a row is real or was dropped."""
+        spread = np.full(self.n_rows, fill)
+        spread[self.synthetic.index] = values
+        return spread
 
 
 class BaseTextClassifier(ClassifierMixin, BaseEstimator):
@@ -58,11 +102,18 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
     A subclass says which loss (:meth:`_make_loss`) and which weights (:meth:`_weigh`) it trains with.
     """
 
+    # Whoever passes these to a search or a pipeline means this classifier. sample_weight stays a matter of
+    # set_fit_request, as in scikit-learn.
+    __metadata_request__fit = {"real_X": True, "real_y": True, "is_real": True}
+
+    _doc_link_module = "skweight"
+    _doc_link_template = "https://skweight.readthedocs.io/en/latest/generated/{estimator_module}.{estimator_name}.html"
+
     _parameter_constraints: dict = {
         "encoder": [str, os.PathLike],
         "real_weight": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_length": [Interval(Integral, 3, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -89,7 +140,7 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         *,
         real_weight=0.0,
         max_epochs=5,
-        lr=5e-5,
+        lr="auto",
         batch_size=32,
         max_length=128,
         weight_decay=0.0,
@@ -142,35 +193,46 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         columns : dict of str to ndarray of shape (n_rows,)
             Arguments of the loss; ``sample_weight`` is always among them.
         """
-        return {"sample_weight": data.sample_weight}
+        return {"sample_weight": data.synthetic.mean_one_weight}
 
-    def _weigh_real(self, columns, n_real):
-        """Return the same columns for real rows that join the training, and the synthetic rows' own."""
+    def _weigh_real(self, columns, real):
+        """Return the synthetic rows' columns, and the same for real rows that join the training."""
         weight = self.real_weight * columns["sample_weight"].mean()
-        return columns, {"sample_weight": np.full(n_real, weight)}
+        return columns, {"sample_weight": weight * real.mean_one_weight}
 
     def _needs_real(self):
         """Whether `fit` cannot do without real rows."""
         return False
 
+    def _tokenize(self, texts, tokenizer):
+        """Tokenise what `fit` was given; a subclass may look it up."""
+        return tokenize(texts, tokenizer, self.max_length, self._token_source())
+
     # -- fit -----------------------------------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)  # checkers are estimators with parameters of their own
-    def fit(self, X, y, *, real_X=None, real_y=None, sample_weight=None):
+    def fit(self, X, y, *, real_X=None, real_y=None, is_real=None, sample_weight=None):
         """Train on synthetic rows, weighted with the help of real ones.
+
+        Real rows come as `real_X` and `real_y`, or, for searches and cross-validation, among the rows of `X`, marked by
+        `is_real`.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) or (n_samples, 2)
-            Synthetic texts, or pairs of texts.
+        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features)
+            Synthetic texts, pairs of texts, or with ``encoder="passthrough"`` rows of numbers.
         y : array-like of shape (n_samples,)
             Their labels: strings, integers or booleans.
-        real_X : array-like of shape (n_real,) or (n_real, 2), default=None
-            Real texts.
+        real_X : array-like of shape (n_real,), (n_real, 2) or (n_real, n_features), default=None
+            Real rows. In a cross-validation that is to leave them whole although they are as many as the synthetic
+            ones: a tuple with the data set as its only element, ``(real_X,)``.
         real_y : array-like of shape (n_real,), default=None
-            Their labels, of the same kind as `y`.
+            Their labels, of the same kind as `y`; ``(real_y,)`` where `real_X` is a tuple.
+        is_real : array-like of shape (n_samples,), default=None
+            True for the rows of `X` that are real; see :func:`skweight.model_selection.stack_real`.
         sample_weight : array-like of shape (n_samples,), default=None
-            Multiplies the weights of the synthetic rows. Only ratios matter: it is scaled to mean 1.
+            Multiplies the weights of the rows of `X`. Only ratios matter: it is scaled to mean 1, for synthetic and
+            real rows apart. Weights of real rows are given to the quality checker.
 
         Returns
         -------
@@ -192,147 +254,185 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         # One seed for each use, drawn up front: what the checkers do does not change how the classifier itself trains.
         seed, holdout_seed, weights_seed = (int(s) for s in rng.randint(np.iinfo(np.int32).max, size=3))
-        data = self._check_data(X, y, real_X, real_y, sample_weight)
-        tokenizer = _net.load_tokenizer(self.encoder)
-        self._check_max_length(tokenizer, _net.load_config(self.encoder))
-        self._tokenize_data(data, tokenizer)
-        data, valid = self._hold_out(data, np.random.RandomState(holdout_seed))
+        data = self._check_data(X, y, real_X, real_y, is_real, sample_weight)
+        tokenizer: Any = None if self._passthrough else self._load_tokenizer()
+        self._encode_data(data, tokenizer)
+        valid = self._hold_out(data, np.random.RandomState(holdout_seed)) if self.early_stopping else None
         columns = self._weigh(data, np.random.RandomState(weights_seed))
 
-        train_set = _net.LabelledTexts(data.tokens, data.target, columns)
+        rows, target = data.synthetic.tokens, data.synthetic.target
         if self.real_weight > 0:
-            columns, real_columns = self._weigh_real(columns, len(data.real_tokens))
-            train_set = _net.LabelledTexts(
-                concatenate(data.tokens, data.real_tokens),
-                np.concatenate([data.target, data.real_target]),
-                {name: np.concatenate([column, real_columns[name]]) for name, column in columns.items()},
-            )
-        module = _net.load_module(
-            self.encoder, [str(label) for label in data.classes.tolist()], seed, tokenizer.pad_token_id
-        )
+            rows, target = rows.extend(data.real.tokens), np.concatenate([target, data.real.target])
+            columns, real_columns = self._weigh_real(columns, data.real)
+            columns = {name: np.concatenate([column, real_columns[name]]) for name, column in columns.items()}
+        class_names = [str(label) for label in data.classes.tolist()]
+        if self._passthrough:
+            module = _net.make_head(data.synthetic.tokens.values, class_names, seed)
+        else:
+            module = _net.load_module(self.encoder, class_names, seed, tokenizer.pad_token_id)
         training = _net.train(
             module.to(device),
             self._make_loss(),
-            train_set,
-            valid=None if valid is None else _net.LabelledTexts(*valid),
+            _net.LabelledRows(rows, target, columns),
+            valid=None if valid is None else _net.LabelledRows(valid.tokens, valid.target),
             seed=seed,
             device=device,
+            lr=AUTO_LR["passthrough" if self._passthrough else "encoder"] if self.lr == "auto" else self.lr,
             callbacks=[clone(callback) for callback in self.callbacks or []],
             title=self._title or type(self).__name__,
             **{name: getattr(self, name) for name in _TRAIN_PARAMS},
         )
         self.classes_ = data.classes
-        self.text_pairs_ = data.tokens.paired
         self.module_ = module
-        self.tokenizer_ = tokenizer
+        if tokenizer is not None:
+            self.text_pairs_ = rows.paired
+            self.tokenizer_ = tokenizer
         self.history_ = training.history
         self.n_iter_ = len(training.history)
         if training.best_epoch is not None:
             self.best_epoch_ = training.best_epoch
             self.validation_score_ = self.history_[self.best_epoch_ - 1]["valid_accuracy"]
-        self.sample_weight_ = _spread(training.weights[: len(data.texts)], data, fill=0.0)
-        self._warn_if_collapsed(training.weights[: len(data.texts)])
+        weights, real_weights = np.split(training.weights, [len(data.synthetic)])
+        self.sample_weight_ = data.spread(weights, fill=0.0)
+        if is_real is not None and len(real_weights):
+            self.sample_weight_[data.real.index] = real_weights
+        self._warn_if_collapsed(weights)
         return self
 
-    def _check_data(self, X, y, real_X, real_y, sample_weight):
-        texts, labels, kept, n_rows = self._check_rows(X, y, "X", "y")
-        classes, target = np.unique(labels, return_inverse=True)
+    def _check_data(self, X, y, real_X, real_y, is_real, sample_weight):
+        rows, n_rows = self._check_rows(X, y, sample_weight, reset=True)
+        real = None
+        if is_real is not None:
+            if real_X is not None or real_y is not None:
+                raise ValueError("Pass real_X and real_y, or is_real, not both.")
+            marked = check_is_real(is_real, n_rows)[rows.index]
+            if marked.all() or not marked.any():
+                raise ValueError(
+                    f"is_real must mark some rows as real and leave some synthetic; it marks {marked.sum()} of "
+                    f"{len(marked)}. Was the data split by a splitter that does not know about is_real? Use RealKFold."
+                )
+            rows, real = rows.take(np.flatnonzero(~marked)), rows.take(np.flatnonzero(marked))
+        elif (real_X is None) != (real_y is None):
+            raise ValueError("Pass both real_X and real_y, or neither.")
+        elif real_X is not None:
+            real, n_real = self._check_rows(_unwrap(real_X), _unwrap(real_y), None, X_name="real_X", y_name="real_y")
+            if n_real == n_rows and _unwrap(real_X) is real_X:
+                _warn_of_slicing(n_rows)
+
+        for kind in (rows, real):
+            if kind is not None and kind.weight is not None:
+                if kind.weight.sum() == 0:
+                    raise ValueError(f"sample_weight must not be zero for all {'real ' * (kind is real)}rows.")
+                kind.weight = kind.weight / kind.weight.mean()
+        classes, rows.target = np.unique(rows.y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"{type(self).__name__} needs at least 2 classes in y, got 1: {classes.tolist()}.")
-        data = FitData(
-            texts=texts,
-            labels=labels,
-            target=target.astype(np.int64),
-            sample_weight=_check_sample_weight(sample_weight, n_rows)[kept],
-            classes=classes,
-            kept=kept,
-            n_rows=n_rows,
-        )
-        if data.sample_weight.sum() == 0:
-            raise ValueError("sample_weight must not be zero for all rows.")
-        data.sample_weight = data.sample_weight / data.sample_weight.mean()
-        if (real_X is None) != (real_y is None):
-            raise ValueError("Pass both real_X and real_y, or neither.")
-        if real_X is None:
-            uses = {"real_weight > 0": self.real_weight > 0, "early_stopping=True": self.early_stopping}
-            if self._needs_real():
-                raise ValueError(
-                    f"{type(self).__name__}.fit needs real data: pass real_X and real_y, or a fitted quality_checker "
-                    "as FrozenEstimator(checker)."
-                )
-            if any(uses.values()):
-                use = " and ".join(name for name, used in uses.items() if used)
-                raise ValueError(f"{use} needs real data: pass real_X and real_y.")
-            return data
-        real_texts, real_labels, _, _ = self._check_rows(real_X, real_y, "real_X", "real_y")
+        if real is None:
+            self._check_real_needed()
+        else:
+            self._check_real(rows, real, classes, "real_y" if is_real is None else "y")
+        return FitData(rows, real, classes, n_rows)
+
+    def _check_real_needed(self):
+        if self._needs_real():
+            raise ValueError(
+                f"{type(self).__name__}.fit needs real data: pass real_X and real_y, or is_real, or a fitted "
+                "quality_checker as FrozenEstimator(checker)."
+            )
+        uses = {"real_weight > 0": self.real_weight > 0, "early_stopping=True": self.early_stopping}
+        if any(uses.values()):
+            use = " and ".join(name for name, used in uses.items() if used)
+            raise ValueError(f"{use} needs real data: pass real_X and real_y, or is_real.")
+
+    def _check_real(self, synthetic, real, classes, y_name):
         code_of = {label: code for code, label in enumerate(classes.tolist())}
-        unknown = sorted(set(real_labels.tolist()) - set(code_of), key=str)
-        if unknown:
+        unknown = sorted(set(real.y.tolist()) - set(code_of), key=str)
+        if unknown and y_name == "real_y":
             raise ValueError(
                 f"real_y holds labels that y does not: {unknown}; y holds {classes.tolist()}. If this fit ran inside a "
-                "meta-estimator that re-encodes y (VotingClassifier, OneVsRestClassifier, …), fit it on its own."
+                "meta-estimator that re-encodes y (VotingClassifier, OneVsRestClassifier, …), stack the rows "
+                "(skweight.model_selection.stack_real) and pass is_real instead."
             )
-        data.real_texts = real_texts
-        data.real_labels = real_labels
-        data.real_target = np.array([code_of[label] for label in real_labels.tolist()], dtype=np.int64)
-        if isinstance(real_texts[0], tuple) != isinstance(texts[0], tuple):
+        if unknown:
+            raise ValueError(
+                f"The real rows hold labels that the synthetic rows do not: {unknown}; those hold {classes.tolist()}."
+            )
+        real.target = np.array([code_of[label] for label in real.y.tolist()], dtype=np.int64)
+        if not self._passthrough and isinstance(real.X[0], tuple) != isinstance(synthetic.X[0], tuple):
             raise ValueError("X and real_X must both hold single texts or both hold pairs of texts.")
-        synthetic = set(texts)
-        shared = [i for i, text in enumerate(real_texts) if text in synthetic]
+        known = set(map(_hashable, synthetic.X))
+        shared = [i for i, row in zip(real.index.tolist(), real.X, strict=True) if _hashable(row) in known]
         if shared:
             warn(
-                f"SKW030: {len(shared)} of the {len(real_texts)} real texts ({name_rows(shared)}) are also among the "
+                f"SKW030: {len(shared)} of the {len(real)} real rows ({name_rows(shared)}) are also among the "
                 "synthetic ones, which makes those look better than they are."
             )
-        return data
 
-    def _tokenize_data(self, data, tokenizer):
-        if isinstance(data.texts, TokenizedTexts):
-            data.tokens = data.texts
-        else:
-            data.tokens = self._tokenize(data.texts, tokenizer, "X")
-            warn_if_unknown(data.tokens, tokenizer)
-        if data.real_texts is not None:
-            data.real_tokens = self._tokenize(data.real_texts, tokenizer, "real_X")
-
-    def _check_rows(self, X, y, X_name, y_name):
+    def _check_rows(self, X, y, sample_weight, X_name="X", y_name="y", reset=False):
         drop = self.on_bad_rows == "drop"
         if isinstance(X, TokenizedTexts):  # from the estimator whose checker this is
-            return X, check_labels(y, y_name)[0], np.arange(len(X)), len(X)
-        texts, kept = check_texts(X, X_name, min_samples=2, drop_missing=drop)
-        labels, unlabelled = check_labels(y, y_name, drop_missing=drop)
-        n_rows = _n_rows(X)
+            rows, kept, labels, unlabelled = X, np.arange(len(X)), check_labels(y, y_name)[0], []
+        else:
+            rows, kept = self._check_inputs(X, X_name, reset=reset, min_samples=2, drop_missing=drop)
+            labels, unlabelled = check_labels(y, y_name, drop_missing=drop)
+        n_rows = _num_samples(X)
         if n_rows != len(labels):
             raise ValueError(f"{X_name} has {n_rows} rows but {y_name} has {len(labels)}.")
         good = ~np.isin(kept, unlabelled)
-        kept = kept[good]
+        if not good.all():
+            rows, kept = _safe_indexing(rows, np.flatnonzero(good)), kept[good]
         if len(kept) < n_rows:
-            texts = [text for text, g in zip(texts, good, strict=True) if g]
-            warn(f"SKW014: dropped {n_rows - len(kept)} of {n_rows} rows of {X_name} with a missing text or label.")
-        return texts, labels[kept], kept, n_rows
+            what = "value" if self._passthrough else "text"
+            warn(f"SKW014: dropped {n_rows - len(kept)} of {n_rows} rows of {X_name} with a missing {what} or label.")
+        weight = _check_sample_weight(sample_weight, n_rows)
+        return Rows(rows, labels[kept], None if weight is None else weight[kept], kept), n_rows
 
-    def _check_max_length(self, tokenizer, config):
+    def _check_inputs(self, X, name="X", *, reset=False, min_samples=1, drop_missing=False):
+        """Rows of X in the form that checkers read, and which rows of X they are."""
+        if self._passthrough:
+            return check_features(self, X, name, reset=reset, min_samples=min_samples, drop_missing=drop_missing)
+        rows = check_texts(X, name, min_samples=min_samples, drop_missing=drop_missing)
+        if hasattr(X, "columns") and (reset or hasattr(self, "feature_names_in_")):
+            validate_data(self, X, reset=reset, skip_check_array=True)  # keeps, or compares, the names of the columns
+        return rows
+
+    @property
+    def _passthrough(self):
+        return isinstance(self.encoder, str) and self.encoder == "passthrough"
+
+    def _load_tokenizer(self):
         from skweight import _net
 
-        limit = _net.length_limit(tokenizer, config)
+        tokenizer = _net.load_tokenizer(self.encoder)
+        limit = _net.length_limit(tokenizer, _net.load_config(self.encoder))
         if limit is not None and self.max_length > limit:
             raise ValueError(
                 f"max_length={self.max_length} is above the limit of {str(self.encoder)!r}, {limit} tokens."
             )
+        return tokenizer
 
-    def _tokenize(self, texts, tokenizer, name):
-        return tokenize(texts, tokenizer, self.max_length, self._token_source(), name)
+    def _encode_data(self, data, tokenizer):
+        for rows, name in ((data.synthetic, "X"), (data.real, "real_X")):
+            if rows is None:
+                continue
+            if isinstance(rows.X, TokenizedTexts):
+                rows.tokens = rows.X
+            elif self._passthrough:
+                rows.tokens = Features(rows.X)
+            else:
+                rows.tokens = self._tokenize(rows.X, tokenizer)
+                warn_if_truncated(rows.tokens, self.max_length, name)
+                if rows is data.synthetic:
+                    warn_if_unknown(rows.tokens, tokenizer)
 
     def _token_source(self):
         return (str(self.encoder), self.max_length)
 
     def _hold_out(self, data, rng):
         """Take the rows for early stopping out of the real ones, before any checker sees them."""
-        if not self.early_stopping:
-            return data, None
         held_of_class = []
-        for code in np.unique(data.real_target):
-            rows = np.flatnonzero(data.real_target == code)
+        for code in np.unique(data.real.target):
+            rows = np.flatnonzero(data.real.target == code)
             # At least one row of each class stays, or the quality checker would not know the class.
             size = min(max(round(self.validation_fraction * len(rows)), 1), len(rows) - 1)
             if size == 0:
@@ -341,13 +441,10 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         held = np.sort(np.concatenate(held_of_class))
         if not len(held):
             raise ValueError("early_stopping needs a class with at least 2 real rows, to hold one of them out.")
-        rest = np.setdiff1d(np.arange(len(data.real_target)), held)
-        valid = (data.real_tokens.take(held), data.real_target[held])
-        data.real_texts = [data.real_texts[i] for i in rest]
-        data.real_tokens = data.real_tokens.take(rest)
-        data.real_labels, data.real_target = data.real_labels[rest], data.real_target[rest]
-        self.real_validation_indices_ = held
-        return data, valid
+        valid = data.real.take(held)
+        data.real = data.real.take(np.setdiff1d(np.arange(len(data.real)), held))
+        self.real_validation_indices_ = valid.index
+        return valid
 
     def _warn_if_collapsed(self, weights, least=0.1):
         size = effective_sample_size(weights)
@@ -364,8 +461,8 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) or (n_samples, 2)
-            Texts, or pairs of texts.
+        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features)
+            Texts, pairs of texts, or rows of numbers, as in :meth:`fit`.
 
         Returns
         -------
@@ -375,22 +472,27 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         from skweight import _net
 
-        tokens = X if isinstance(X, TokenizedTexts) else self._tokenize(check_texts(X)[0], self.tokenizer_, "X")
-        if tokens.paired != self.text_pairs_:
-            kinds = ("pairs of texts", "single texts")
-            fitted, given = kinds if self.text_pairs_ else kinds[::-1]
-            raise ValueError(f"{type(self).__name__} was fitted on {fitted}, but X holds {given}.")
+        rows: Any = X if isinstance(X, TokenizedTexts) else self._check_inputs(X)[0]
+        if self._passthrough:
+            tokens: Any = Features(rows)
+        else:
+            tokens = rows if rows is X else tokenize(rows, self.tokenizer_, self.max_length, self._token_source())
+            warn_if_truncated(tokens, self.max_length)
+            if tokens.paired != self.text_pairs_:
+                kinds = ("pairs of texts", "single texts")
+                fitted, given = kinds if self.text_pairs_ else kinds[::-1]
+                raise ValueError(f"{type(self).__name__} was fitted on {fitted}, but X holds {given}.")
         logits = _net.predict_logits(self.module_, tokens).astype(np.float64)
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
         return proba / proba.sum(axis=1, keepdims=True)
 
     def predict(self, X):
-        """Most probable class of each text.
+        """Most probable class of each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) or (n_samples, 2)
-            Texts, or pairs of texts.
+        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features)
+            Texts, pairs of texts, or rows of numbers, as in :meth:`fit`.
 
         Returns
         -------
@@ -460,16 +562,15 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
+        tags.input_tags.string = not self._passthrough
+        tags.input_tags.one_d_array = not self._passthrough
+        tags.input_tags.two_d_array = self._passthrough
         tags.non_deterministic = False
         return tags
 
 
 _TRAIN_PARAMS = (
     "max_epochs",
-    "lr",
     "batch_size",
     "weight_decay",
     "warmup_ratio",
@@ -482,20 +583,32 @@ _TRAIN_PARAMS = (
 )
 
 
-def _spread(values, data, fill):
-    """One value per row of X: `fill` where the row was dropped."""
-    spread = np.full(data.n_rows, fill)
-    spread[data.kept] = values
-    return spread
+def _unwrap(data):
+    """Take a data set out of the tuple that keeps cross-validation from slicing it."""
+    wrapped = (
+        isinstance(data, tuple) and len(data) == 1 and hasattr(data[0], "__len__") and not isinstance(data[0], str)
+    )
+    return data[0] if wrapped else data
 
 
-def _n_rows(X):
-    return X.shape[0] if hasattr(X, "shape") else len(X)
+def _warn_of_slicing(n_rows):
+    # A sliced real_X always has as many rows as X, so this misses none.
+    warn(
+        f"SKW032: real_X and X both have {n_rows} rows. In a search or cross-validation that means that scikit-learn "
+        "has sliced real_X by the indices of the synthetic rows: stack the rows (skweight.model_selection.stack_real) "
+        "and pass is_real, or wrap the real rows as real_X=(real_X,), real_y=(real_y,). The latter also says that all "
+        "is well where the numbers are equal by chance.",
+        RealDataSlicedWarning,
+    )
+
+
+def _hashable(row):
+    return row.tobytes() if isinstance(row, np.ndarray) else row
 
 
 def _check_sample_weight(sample_weight, n_rows):
     if sample_weight is None:
-        return np.ones(n_rows)
+        return None
     sample_weight = check_array(
         sample_weight, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name="sample_weight"
     )

@@ -1,5 +1,7 @@
 """IMPClassifier and DIMPClassifier: text classifiers that weigh LLM-generated rows by what a few real rows say."""
 
+import os
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -8,7 +10,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skweight._base import BaseTextClassifier, _spread
+from skweight._base import BaseTextClassifier
+from skweight._memory import describe, recall, version
 from skweight._weights import importance_weights, label_proba, smooth_proba
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import warn
@@ -28,6 +31,7 @@ class _BaseImportanceClassifier(BaseTextClassifier):
         "clip": [Interval(Real, 0, None, closed="neither"), None],
         "smoothing": [Interval(Real, 0, 1, closed="both")],
         "missing_real": [StrOptions({"raise", "warn"})],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     }
 
     def __init__(
@@ -42,7 +46,7 @@ class _BaseImportanceClassifier(BaseTextClassifier):
         real_weight=0.0,
         missing_real="raise",
         max_epochs=5,
-        lr=5e-5,
+        lr="auto",
         batch_size=32,
         max_length=128,
         weight_decay=0.0,
@@ -55,6 +59,7 @@ class _BaseImportanceClassifier(BaseTextClassifier):
         device="auto",
         precision="auto",
         compile=False,
+        memory=None,
         callbacks=None,
         net_params=None,
         random_state=None,
@@ -88,11 +93,13 @@ class _BaseImportanceClassifier(BaseTextClassifier):
         self.normalize = normalize
         self.smoothing = smoothing
         self.missing_real = missing_real
+        self.memory = memory
 
     def _default_checkers(self):
         """Checkers that stand for None, by parameter name."""
         settings = {name: getattr(self, name) for name in ("max_length", "device", "precision", "compile", "verbose")}
-        return {"quality_checker": CrossEntropyClassifier(self.encoder, **{**settings, **QUALITY_CHECKER_BUDGET})}
+        budget = QUALITY_CHECKER_BUDGET | ({"lr": "auto"} if self._passthrough else {})
+        return {"quality_checker": CrossEntropyClassifier(self.encoder, **settings, **budget)}
 
     def _needs_real(self):
         return not isinstance(self.quality_checker, FrozenEstimator)
@@ -100,16 +107,13 @@ class _BaseImportanceClassifier(BaseTextClassifier):
     def _fit_quality_checker(self, data, seed):
         """P'(y|x) of every synthetic row, from a checker fitted on the real rows."""
         if self._needs_real():
-            self._check_classes(data, set(data.real_labels.tolist()), "real_y")
-        self.quality_checker_ = self._fit_checker(
-            "quality_checker", data.real_texts, data.real_tokens, data.real_labels, seed
-        )
+            self._check_classes(data, set(data.real.y.tolist()), "the real data")
+        self.quality_checker_, proba = self._fit_checker("quality_checker", data.real, data.synthetic, seed)
         known = set(np.asarray(self.quality_checker_.classes_).tolist())
         if not self._needs_real() and known & set(data.classes.tolist()):
             self._check_classes(data, known, "the fitted quality_checker")
-        proba = self._checker_proba(self.quality_checker_, data.texts, data.tokens, data.labels)
         proba = smooth_proba(proba, self.smoothing, len(self.quality_checker_.classes_))
-        self.quality_proba_ = _spread(proba, data, fill=np.nan)
+        self.quality_proba_ = data.spread(proba, fill=np.nan)
         return proba
 
     def _check_classes(self, data, known, where):
@@ -123,10 +127,11 @@ class _BaseImportanceClassifier(BaseTextClassifier):
                 f"{where} has no rows of {missing}, so nothing is known about the quality of their synthetic rows. Add "
                 "real rows of every class, or pass missing_real='warn' to give those rows the neutral weight 1."
             )
-        count = int(np.isin(data.labels, missing).sum())
+        count = int(np.isin(data.synthetic.y, missing).sum())
         warn(f"SKW021: {where} has no rows of {missing}; their {count} synthetic rows get the neutral weight 1.")
 
-    def _fit_checker(self, name, texts, tokens, labels, seed, sample_weight=None):
+    def _fit_checker(self, name, rows, synthetic, seed):
+        """Fit a checker on `rows`; return it, and its probability of each synthetic row's label."""
         checker = getattr(self, name)
         if checker is None:
             checker = self._default_checkers()[name]
@@ -137,21 +142,38 @@ class _BaseImportanceClassifier(BaseTextClassifier):
             )
         if isinstance(checker, FrozenEstimator):
             check_is_fitted(checker)
-            return checker
-        checker = _seeded(clone(checker), seed)
-        if isinstance(checker, BaseTextClassifier):
-            checker._title = name.replace("_", " ")
-        X = tokens if self._same_tokens(checker, tokens) else texts
-        weight = {"sample_weight": sample_weight} if has_fit_parameter(checker, "sample_weight") else {}
-        return checker.fit(X, labels, **(weight if sample_weight is not None else {}))
+            key: tuple = ("frozen checker", describe(checker.estimator), checker.estimator)
+        else:
+            checker = _seeded(clone(checker), seed)
+            if isinstance(checker, BaseTextClassifier):
+                checker._title = name.replace("_", " ")
+            weighted = rows.weight is not None and has_fit_parameter(checker, "sample_weight")
+            weight = {"sample_weight": rows.weight} if weighted else {}
+            key = ("checker", describe(checker), clone(checker), rows.X, rows.y, rows.weight)
+            checker = self._recall(lambda: checker.fit(self._read_by(checker, rows), rows.y, **weight), *key)
+        proba = self._recall(
+            lambda: label_proba(checker, self._read_by(checker, synthetic), synthetic.y), *key, synthetic.X, synthetic.y
+        )
+        return checker, proba
 
-    def _checker_proba(self, checker, texts, tokens, labels):
-        return label_proba(checker, tokens if self._same_tokens(checker, tokens) else texts, labels)
+    def _recall(self, compute, *content):
+        return compute() if self.memory is None else recall(self.memory, compute, *content)
 
-    def _same_tokens(self, checker, tokens):
-        """Whether the checker can read this estimator's tokens: the texts are then tokenised once for both."""
+    def _tokenize(self, texts, tokenizer):
+        source = self._token_source()
+        return self._recall(
+            partial(super()._tokenize, texts, tokenizer), "tokens", texts, source, version(self.encoder)
+        )
+
+    def _checker_rng(self, rng):
+        # With random_state=None every fit draws other seeds, and nothing would ever be found in the cache again.
+        return np.random.RandomState(0) if self.memory is not None and self.random_state is None else rng
+
+    def _read_by(self, checker, rows):
+        """Return what a checker reads: the tokens if they are what it would make itself, so that they are made once."""
         inner = checker.estimator if isinstance(checker, FrozenEstimator) else checker
-        return isinstance(inner, BaseTextClassifier) and inner._token_source() == tokens.source
+        same = isinstance(inner, BaseTextClassifier) and inner._token_source() == getattr(rows.tokens, "source", None)
+        return rows.tokens if same else rows.X
 
     def get_params(self, deep=True):
         """Get parameters; those of a default checker are listed while its parameter is None.
@@ -202,7 +224,8 @@ class IMPClassifier(_BaseImportanceClassifier):
     Parameters
     ----------
     encoder : str or path, default="google-bert/bert-base-uncased"
-        Hugging Face hub id or folder of a pretrained encoder. A head that comes with it is drawn anew.
+        Hugging Face hub id or folder of a pretrained encoder. A head that comes with it is drawn anew. "passthrough":
+        rows are numbers, precomputed embeddings for example, and a network with one hidden layer is trained on them.
     quality_checker : classifier, default=None
         Any classifier with ``predict_proba`` on texts, fitted on the real rows. None takes a
         :class:`~skweight.baselines.CrossEntropyClassifier` on the same encoder with a budget for a few hundred rows;
@@ -210,7 +233,8 @@ class IMPClassifier(_BaseImportanceClassifier):
         no real rows are needed.
     diversity_checker : classifier or "drop", default=None
         The same, fitted on the synthetic rows. None takes a :class:`~skweight.baselines.CrossEntropyClassifier` with
-        this classifier's own training parameters. "drop" leaves the denominator out: a row weighs :math:`P'(y|x)`.
+        this classifier's own training parameters; a search over one of those then fits it anew, unless it is set apart,
+        as ``diversity_checker__lr=5e-5``. "drop" leaves the denominator out: a row weighs :math:`P'(y|x)`.
     gamma : float, default=1.0
         Exponent of the weight; 0 is plain cross-entropy.
     clip : float, default=None
@@ -225,8 +249,8 @@ class IMPClassifier(_BaseImportanceClassifier):
         What to do about a class without real rows. "warn" gives its synthetic rows the neutral weight 1.
     max_epochs : int, default=5
         Passes over the rows.
-    lr : float, default=5e-5
-        Peak learning rate of AdamW; it falls linearly to 0.
+    lr : float or "auto", default="auto"
+        Peak learning rate of AdamW; it falls linearly to 0. "auto" is 5e-5, and 1e-2 with ``encoder="passthrough"``.
     batch_size : int, default=32
         Rows in a step.
     max_length : int, default=128
@@ -252,6 +276,11 @@ class IMPClassifier(_BaseImportanceClassifier):
         are float32 in any case.
     compile : bool, default=False
         Whether to train through ``torch.compile``.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep tokens, fitted checkers and their probabilities, so that a search over options of the weight or of
+        training fits each checker once for each fold. The key is their content: texts, labels, parameters, seed, the
+        encoder's files, the checker's code and the versions of the libraries. With ``random_state=None`` all fits
+        share one seed for the checkers.
     callbacks : list of skorch callbacks, default=None
         Added to the training loop.
     net_params : dict, default=None
@@ -266,9 +295,10 @@ class IMPClassifier(_BaseImportanceClassifier):
     classes_ : ndarray of shape (n_classes,)
         Labels, in the data type of `y`.
     sample_weight_ : ndarray of shape (n_samples,)
-        What each synthetic row weighed, its ``sample_weight`` included.
+        What each row weighed, its ``sample_weight`` included. With `is_real`, real rows are 0 unless they joined the
+        training.
     quality_proba_ : ndarray of shape (n_samples,)
-        :math:`P'(y_i|x_i)`; NaN where it is not known.
+        :math:`P'(y_i|x_i)`; NaN where it is not known, and on real rows.
     diversity_proba_ : ndarray of shape (n_samples,)
         :math:`Q(y_i|x_i)`. Not there with ``diversity_checker="drop"``.
     quality_checker_, diversity_checker_ : classifier
@@ -276,18 +306,23 @@ class IMPClassifier(_BaseImportanceClassifier):
     module_ : transformers.PreTrainedModel
         The trained model.
     tokenizer_ : transformers tokenizer
+        Not there with ``encoder="passthrough"``.
     text_pairs_ : bool
-        Whether it was fitted on pairs of texts.
+        Whether it was fitted on pairs of texts. Not there with ``encoder="passthrough"``.
     history_ : list of dict
         One dictionary per epoch: losses, seconds, mean and largest weight, effective sample size.
     n_iter_ : int
         Epochs trained.
+    n_features_in_ : int
+        Number of columns of `X`. Only if `X` was a data frame, or with ``encoder="passthrough"``.
+    feature_names_in_ : ndarray of str
+        Names of the columns of `X`. Only if `X` was a data frame.
     best_epoch_ : int
         Epoch that was kept, counted from 1. Only with early stopping.
     validation_score_ : float
         Accuracy on the held-out real rows in that epoch. Only with early stopping.
     real_validation_indices_ : ndarray of int
-        Rows of `real_X` that were held out. Only with early stopping.
+        Rows of `real_X`, or with `is_real` of `X`, that were held out. Only with early stopping.
 
     See Also
     --------
@@ -306,14 +341,14 @@ class IMPClassifier(_BaseImportanceClassifier):
     >>> from sklearn.pipeline import make_pipeline
     >>> from skweight import IMPClassifier
     >>> from skweight.datasets import minilm_folder
-    >>> synth_X = ["a warm, funny film", "a dull, lifeless film", "a film of great charm", "charming and funny"]
-    >>> synth_y = ["fresh", "rotten", "fresh", "rotten"]
+    >>> synth_X = ["a warm film", "a dull, lifeless film", "a film of great charm", "boring", "charming and funny"]
+    >>> synth_y = ["fresh", "rotten", "fresh", "rotten", "rotten"]
     >>> real_X, real_y = ["funny and warm", "great charm", "dull", "lifeless"], ["fresh", "fresh", "rotten", "rotten"]
     >>> checker = make_pipeline(TfidfVectorizer(), LogisticRegression())
     >>> clf = IMPClassifier(minilm_folder(), quality_checker=checker, diversity_checker=checker, max_epochs=1)
     >>> clf = clf.fit(synth_X, synth_y, real_X=real_X, real_y=real_y)
     >>> clf.sample_weight_.round(2)
-    array([1.02, 1.1 , 1.01, 0.72])
+    array([1.1 , 0.98, 1.16, 0.73, 0.61])
     """
 
     _parameter_constraints: dict = {
@@ -335,7 +370,7 @@ class IMPClassifier(_BaseImportanceClassifier):
         real_weight=0.0,
         missing_real="raise",
         max_epochs=5,
-        lr=5e-5,
+        lr="auto",
         batch_size=32,
         max_length=128,
         weight_decay=0.0,
@@ -348,6 +383,7 @@ class IMPClassifier(_BaseImportanceClassifier):
         device="auto",
         precision="auto",
         compile=False,
+        memory=None,
         callbacks=None,
         net_params=None,
         random_state=None,
@@ -376,6 +412,7 @@ class IMPClassifier(_BaseImportanceClassifier):
             device=device,
             precision=precision,
             compile=compile,
+            memory=memory,
             callbacks=callbacks,
             net_params=net_params,
             random_state=random_state,
@@ -395,16 +432,15 @@ class IMPClassifier(_BaseImportanceClassifier):
         return WeightedCrossEntropy()
 
     def _weigh(self, data, rng):
-        quality_seed, diversity_seed = rng.randint(np.iinfo(np.int32).max, size=2)
+        quality_seed, diversity_seed = self._checker_rng(rng).randint(np.iinfo(np.int32).max, size=2)
         quality, diversity = self._fit_quality_checker(data, quality_seed), None
         if self.diversity_checker != "drop":
-            self.diversity_checker_ = self._fit_checker(
-                "diversity_checker", data.texts, data.tokens, data.labels, diversity_seed, data.sample_weight
+            self.diversity_checker_, diversity = self._fit_checker(
+                "diversity_checker", data.synthetic, data.synthetic, diversity_seed
             )
-            diversity = self._checker_proba(self.diversity_checker_, data.texts, data.tokens, data.labels)
-            self.diversity_proba_ = _spread(diversity, data, fill=np.nan)
+            self.diversity_proba_ = data.spread(diversity, fill=np.nan)
         weights = importance_weights(quality, diversity, gamma=self.gamma, clip=self.clip, normalize=self.normalize)
-        return {"sample_weight": weights * data.sample_weight}
+        return {"sample_weight": weights * data.synthetic.mean_one_weight}
 
     def compute_weights(self, X, y):
         """Weights of labelled rows under the fitted checkers.
@@ -433,7 +469,8 @@ class DIMPClassifier(_BaseImportanceClassifier):
     Parameters
     ----------
     encoder : str or path, default="google-bert/bert-base-uncased"
-        Hugging Face hub id or folder of a pretrained encoder. A head that comes with it is drawn anew.
+        Hugging Face hub id or folder of a pretrained encoder. A head that comes with it is drawn anew. "passthrough":
+        rows are numbers, precomputed embeddings for example, and a network with one hidden layer is trained on them.
     quality_checker : classifier, default=None
         Any classifier with ``predict_proba`` on texts, fitted on the real rows. None takes a
         :class:`~skweight.baselines.CrossEntropyClassifier` on the same encoder with a budget for a few hundred rows;
@@ -453,8 +490,8 @@ class DIMPClassifier(_BaseImportanceClassifier):
         What to do about a class without real rows. "warn" gives its synthetic rows the neutral weight 1.
     max_epochs : int, default=5
         Passes over the rows.
-    lr : float, default=5e-5
-        Peak learning rate of AdamW; it falls linearly to 0.
+    lr : float or "auto", default="auto"
+        Peak learning rate of AdamW; it falls linearly to 0. "auto" is 5e-5, and 1e-2 with ``encoder="passthrough"``.
     batch_size : int, default=32
         Rows in a step.
     max_length : int, default=128
@@ -480,6 +517,11 @@ class DIMPClassifier(_BaseImportanceClassifier):
         are float32 in any case.
     compile : bool, default=False
         Whether to train through ``torch.compile``.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep tokens, fitted checkers and their probabilities, so that a search over options of the weight or of
+        training fits each checker once for each fold. The key is their content: texts, labels, parameters, seed, the
+        encoder's files, the checker's code and the versions of the libraries. With ``random_state=None`` all fits
+        share one seed for the checkers.
     callbacks : list of skorch callbacks, default=None
         Added to the training loop.
     net_params : dict, default=None
@@ -494,26 +536,32 @@ class DIMPClassifier(_BaseImportanceClassifier):
     classes_ : ndarray of shape (n_classes,)
         Labels, in the data type of `y`.
     sample_weight_ : ndarray of shape (n_samples,)
-        What each synthetic row weighed in the last epoch, its ``sample_weight`` included.
+        What each row weighed in the last epoch, its ``sample_weight`` included. With `is_real`, real rows are 0 unless
+        they joined the training.
     quality_proba_ : ndarray of shape (n_samples,)
-        :math:`P'(y_i|x_i)`; NaN where it is not known.
+        :math:`P'(y_i|x_i)`; NaN where it is not known, and on real rows.
     quality_checker_ : classifier
         The fitted quality checker.
     module_ : transformers.PreTrainedModel
         The trained model.
     tokenizer_ : transformers tokenizer
+        Not there with ``encoder="passthrough"``.
     text_pairs_ : bool
-        Whether it was fitted on pairs of texts.
+        Whether it was fitted on pairs of texts. Not there with ``encoder="passthrough"``.
     history_ : list of dict
         One dictionary per epoch: losses, seconds, mean and largest weight, effective sample size.
     n_iter_ : int
         Epochs trained.
+    n_features_in_ : int
+        Number of columns of `X`. Only if `X` was a data frame, or with ``encoder="passthrough"``.
+    feature_names_in_ : ndarray of str
+        Names of the columns of `X`. Only if `X` was a data frame.
     best_epoch_ : int
         Epoch that was kept, counted from 1. Only with early stopping.
     validation_score_ : float
         Accuracy on the held-out real rows in that epoch. Only with early stopping.
     real_validation_indices_ : ndarray of int
-        Rows of `real_X` that were held out. Only with early stopping.
+        Rows of `real_X`, or with `is_real` of `X`, that were held out. Only with early stopping.
 
     See Also
     --------
@@ -529,13 +577,13 @@ class DIMPClassifier(_BaseImportanceClassifier):
     --------
     >>> from skweight import DIMPClassifier
     >>> from skweight.datasets import minilm_folder
-    >>> synth_X = ["a warm, funny film", "a dull, lifeless film", "a film of great charm", "charming and funny"]
-    >>> synth_y = ["fresh", "rotten", "fresh", "rotten"]
+    >>> synth_X = ["a warm film", "a dull, lifeless film", "a film of great charm", "boring", "charming and funny"]
+    >>> synth_y = ["fresh", "rotten", "fresh", "rotten", "rotten"]
     >>> real_X, real_y = ["funny and warm", "great charm", "dull", "lifeless"], ["fresh", "fresh", "rotten", "rotten"]
     >>> clf = DIMPClassifier(minilm_folder(), max_epochs=5, lr=1e-4, random_state=0)
     >>> clf = clf.fit(synth_X, synth_y, real_X=real_X, real_y=real_y)
     >>> int(clf.quality_proba_.argmin())  # the charming film that is called rotten
-    3
+    4
     """
 
     _parameter_constraints: dict = {
@@ -549,19 +597,19 @@ class DIMPClassifier(_BaseImportanceClassifier):
         return DIMPLoss(gamma=self.gamma, clip=self.clip, normalize=self.normalize)
 
     def _weigh(self, data, rng):
-        quality = self._fit_quality_checker(data, rng.randint(np.iinfo(np.int32).max))
+        quality = self._fit_quality_checker(data, self._checker_rng(rng).randint(np.iinfo(np.int32).max))
         with np.errstate(divide="ignore"):  # a probability of zero: the loss takes -inf
-            return {"sample_weight": data.sample_weight, "log_quality": np.log(quality)}
+            return {"sample_weight": data.synthetic.mean_one_weight, "log_quality": np.log(quality)}
 
-    def _weigh_real(self, columns, n_real):
+    def _weigh_real(self, columns, real):
         # The mean weight moves with the model, so the loss takes it from the batch.
         synthetic = {**columns, "real_weight": np.full(len(columns["sample_weight"]), np.nan)}
-        real = {
-            "sample_weight": np.ones(n_real),
-            "log_quality": np.full(n_real, np.nan),
-            "real_weight": np.full(n_real, float(self.real_weight)),
+        own = {
+            "sample_weight": np.ones(len(real)),
+            "log_quality": np.full(len(real), np.nan),
+            "real_weight": self.real_weight * real.mean_one_weight,
         }
-        return synthetic, real
+        return synthetic, own
 
     def compute_weights(self, X, y):
         """Weights of labelled rows under the quality checker and the trained model.
@@ -583,6 +631,7 @@ class DIMPClassifier(_BaseImportanceClassifier):
 
 def _compute_weights(classifier, X, y, denominator):
     check_is_fitted(classifier)
+    X = classifier._check_inputs(X)[0]
     quality = label_proba(classifier.quality_checker_, X, y)
     return importance_weights(
         smooth_proba(quality, classifier.smoothing, len(classifier.quality_checker_.classes_)),

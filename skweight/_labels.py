@@ -117,3 +117,27 @@ def _warn_if_nearly_equal(values, name):
     similar = [labels for labels in by_plain_form.values() if len(labels) > 1]
     if similar:
         warn(f"SKW012: labels in {name} differ only in case or white space and are kept apart: {similar}.")
+
+
+def check_is_real(is_real, n_rows):
+    """Turn a mask of the real rows into a boolean array.
+
+    Parameters
+    ----------
+    is_real : array-like of shape (n_rows,), bool
+        True where a row is real. Zeros and ones are taken as well.
+    n_rows : int
+        Rows that it must have.
+
+    Returns
+    -------
+    is_real : ndarray of shape (n_rows,), bool
+    """
+    mask = np.asarray(is_real.to_list() if hasattr(is_real, "to_list") else is_real)
+    if mask.ndim != 1 or not (mask.dtype == bool or np.isin(mask, (0, 1)).all()):
+        raise TypeError(
+            f"is_real must hold one boolean per row, got an array of shape {mask.shape} and data type {mask.dtype}."
+        )
+    if len(mask) != n_rows:
+        raise ValueError(f"is_real has {len(mask)} entries but X has {n_rows} rows.")
+    return mask.astype(bool)

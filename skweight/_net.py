@@ -25,13 +25,17 @@ from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
     get_linear_schedule_with_warmup,
 )
+from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
+from skweight._features import Features
 from skweight._text import TokenizedTexts, bucketed_batches, sorted_batches
 
-_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "features")
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -191,10 +195,10 @@ def load_module(encoder, labels, seed, pad_token_id=None):
     return module.eval()
 
 
-def load_trained(folder):
+def load_trained(folder, kind=AutoModelForSequenceClassification):
     """Load a model with its trained head from a folder on disk, in float32 and in evaluation mode."""
     with quiet_transformers():
-        return AutoModelForSequenceClassification.from_pretrained(
+        return kind.from_pretrained(
             folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
         ).eval()
 
@@ -209,22 +213,65 @@ def _reset_head(module):
             child.apply(module._init_weights)
 
 
+class HeadConfig(PreTrainedConfig):
+    """Sizes of a :class:`Head`."""
+
+    model_type = "skweight-head"
+    n_features: int = 1
+    hidden_size: int = 128
+    dropout: float = 0.1
+
+
+class Head(PreTrainedModel):
+    """Small classifier of numeric features: standardise, one hidden layer, logits.
+
+    A transformers model, so that it trains, saves and loads as the text models do.
+    """
+
+    config_class = HeadConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.register_buffer("mean", torch.zeros(config.n_features))
+        self.register_buffer("scale", torch.ones(config.n_features))
+        self.hidden = torch.nn.Linear(config.n_features, config.hidden_size)
+        self.dropout = torch.nn.Dropout(config.dropout)
+        self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(self, features):
+        """Return the logits of a batch of shape (n_rows, n_features)."""
+        hidden = functional.relu(self.hidden((features - self.mean) / self.scale))
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(hidden)))
+
+
+def make_head(features, labels, seed):
+    """Make a :class:`Head` that standardises by the mean and standard deviation of `features`."""
+    config = HeadConfig(n_features=features.shape[1], id2label=dict(enumerate(labels)))
+    with private_rng(seed):
+        head = Head(config)
+    scale = features.std(axis=0, dtype=np.float64)
+    head.mean.copy_(torch.from_numpy(features.mean(axis=0, dtype=np.float64)))
+    head.scale.copy_(torch.from_numpy(np.where(scale > 0, scale, 1.0)))  # a constant feature stays zero
+    return head.eval()
+
+
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class LabelledTexts(torch.utils.data.Dataset):
-    """Tokenised texts, their classes, and what the loss wants to know of each row.
+class LabelledRows(torch.utils.data.Dataset):
+    """Tokenised texts or numeric rows, their classes, and what the loss wants to know of each row.
 
     Attributes
     ----------
-    tokens : TokenizedTexts
+    tokens : TokenizedTexts or Features
     target : ndarray of shape (n_rows,), int64
     columns : dict of str to ndarray of shape (n_rows,)
         Arguments of the loss, by name.
     """
 
-    tokens: TokenizedTexts
+    tokens: TokenizedTexts | Features
     target: np.ndarray
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -251,7 +298,7 @@ def _to_device(values, device):
 class _Batches:
     """What skorch iterates over: batches drawn anew in every epoch."""
 
-    data: LabelledTexts
+    data: LabelledRows
     draw: Callable[[], list[np.ndarray]]
     device: torch.device
 
@@ -430,8 +477,8 @@ def train(
     ----------
     module : transformers.PreTrainedModel
     criterion : skweight.losses.WeightedLoss
-    data : LabelledTexts
-    valid : LabelledTexts, default=None
+    data : LabelledRows
+    valid : LabelledRows, default=None
         Rows for early stopping. None trains for `max_epochs`.
     seed : int
         Seed of dropout and of the order of the batches; global generators are left alone.
@@ -524,7 +571,7 @@ def predict_logits(module, tokens):
     ----------
     module : transformers.PreTrainedModel
         In evaluation mode.
-    tokens : TokenizedTexts
+    tokens : TokenizedTexts or Features
 
     Returns
     -------

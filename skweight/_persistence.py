@@ -31,7 +31,7 @@ _HOME = {
     "IMPClassifier": "skweight._imp",
 }
 _ARRAYS = ("sample_weight_", "quality_proba_", "diversity_proba_", "real_validation_indices_")
-_SCALARS = ("text_pairs_", "n_iter_", "best_epoch_", "validation_score_")
+_SCALARS = ("text_pairs_", "n_features_in_", "n_iter_", "best_epoch_", "validation_score_")
 
 
 def save(classifier, folder, *, training):
@@ -58,13 +58,19 @@ def save(classifier, folder, *, training):
         "classes_dtype": classes.dtype.str,
         "history": classifier.history_,
         **{name: getattr(classifier, name) for name in _SCALARS if hasattr(classifier, name)},
+        **(
+            {"feature_names": names.tolist()}
+            if (names := getattr(classifier, "feature_names_in_", None)) is not None
+            else {}
+        ),
         "versions": {
             name: importlib.metadata.version(name)
             for name in ("skweight", "scikit-learn", "skorch", "torch", "transformers")
         },
     }
     _quietly_save(classifier.module_, folder)
-    classifier.tokenizer_.save_pretrained(folder)
+    if hasattr(classifier, "tokenizer_"):
+        classifier.tokenizer_.save_pretrained(folder)
     arrays = {name: getattr(classifier, name) for name in _ARRAYS if hasattr(classifier, name)}
     if training and arrays:
         np.savez_compressed(folder / _TRAINING_FILE, **arrays)
@@ -99,13 +105,19 @@ def load(folder, *, device=None):
     for name in _SCALARS:
         if name in about:
             setattr(classifier, name, about[name])
+    if "feature_names" in about:
+        classifier.feature_names_in_ = np.array(about["feature_names"], dtype=object)
     if (folder / _TRAINING_FILE).exists():
         with np.load(folder / _TRAINING_FILE, allow_pickle=False) as arrays:
             for name in _ARRAYS:
                 if name in arrays:
                     setattr(classifier, name, arrays[name])
-    classifier.tokenizer_ = _net.load_tokenizer(folder, local_files_only=True)
-    classifier.module_ = _net.load_trained(folder).to(_net.resolve_device(classifier.device))
+    if classifier._passthrough:
+        module = _net.load_trained(folder, _net.Head)
+    else:
+        module = _net.load_trained(folder)
+        classifier.tokenizer_ = _net.load_tokenizer(folder, local_files_only=True)
+    classifier.module_ = module.to(_net.resolve_device(classifier.device))
     return classifier
 
 

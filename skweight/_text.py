@@ -165,6 +165,8 @@ class TokenizedTexts:
         Whether the texts are pairs.
     source : tuple
         What the texts were tokenised with; arrays are interchangeable between models of equal source.
+    n_truncated : int
+        How many texts were longer than allowed.
     """
 
     ids: np.ndarray
@@ -174,6 +176,7 @@ class TokenizedTexts:
     wants_type_ids: bool
     paired: bool
     source: tuple
+    n_truncated: int = 0
 
     def __len__(self):
         return len(self.offsets) - 1
@@ -192,6 +195,16 @@ class TokenizedTexts:
             ids=self.ids[index],
             offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64),
             type_ids=None if self.type_ids is None else self.type_ids[index],
+            n_truncated=0,
+        )
+
+    def extend(self, other):
+        """Return these texts and those of `other` in one."""
+        return replace(
+            self,
+            ids=np.concatenate([self.ids, other.ids]),
+            offsets=np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]]),
+            type_ids=None if self.type_ids is None else np.concatenate([self.type_ids, other.type_ids]),
         )
 
     def batch(self, rows):
@@ -218,17 +231,7 @@ class TokenizedTexts:
         return batch
 
 
-def concatenate(first, second):
-    """Return the texts of two :class:`TokenizedTexts` in one."""
-    return replace(
-        first,
-        ids=np.concatenate([first.ids, second.ids]),
-        offsets=np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
-        type_ids=None if first.type_ids is None else np.concatenate([first.type_ids, second.type_ids]),
-    )
-
-
-def tokenize(texts, tokenizer, max_length, source, name="X"):
+def tokenize(texts, tokenizer, max_length, source):
     """Tokenise texts once, in chunks.
 
     Parameters
@@ -237,11 +240,9 @@ def tokenize(texts, tokenizer, max_length, source, name="X"):
         As returned by :func:`check_texts`.
     tokenizer : transformers tokenizer
     max_length : int
-        Longer texts are truncated, with a warning.
+        Longer texts are truncated.
     source : tuple
         Stored in the result; see :class:`TokenizedTexts`.
-    name : str, default="X"
-        Name used in messages.
 
     Returns
     -------
@@ -273,11 +274,6 @@ def tokenize(texts, tokenizer, max_length, source, name="X"):
         if paired and wants_type_ids:
             for row in encoded["token_type_ids"]:
                 types.extend(row)
-    if truncated:
-        warn(
-            f"SKW011: {truncated} of {len(texts)} texts in {name} are longer than max_length={max_length} tokens "
-            "and were truncated."
-        )
     offsets = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return TokenizedTexts(
@@ -288,7 +284,17 @@ def tokenize(texts, tokenizer, max_length, source, name="X"):
         wants_type_ids=wants_type_ids,
         paired=paired,
         source=source,
+        n_truncated=truncated,
     )
+
+
+def warn_if_truncated(tokenized, max_length, name="X"):
+    """Warn if texts were longer than allowed."""
+    if tokenized.n_truncated:
+        warn(
+            f"SKW011: {tokenized.n_truncated} of {len(tokenized)} texts in {name} are longer than "
+            f"max_length={max_length} tokens and were truncated."
+        )
 
 
 def warn_if_unknown(tokenized, tokenizer):

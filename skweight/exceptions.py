@@ -22,14 +22,24 @@ class SkweightWarning(UserWarning):
     SKW021    a class has no real rows and gets the neutral weight 1 (``missing_real="warn"``)
     SKW023    a class has too few real rows to be held out in proportion
     SKW030    texts occur both in the synthetic and in the real rows
+    SKW032    `real_X` is as long as `X`: it may have been sliced (:class:`RealDataSlicedWarning`)
     SKW041    the weights have collapsed: few rows carry nearly all of the weight
+    SKW050    a checker cannot be kept in ``memory``, because it cannot be pickled
     ========  ==============================================================================
     """
 
 
-def warn(message):
-    """Raise a :class:`SkweightWarning` that points at the user's own line, however deep the call came from."""
+class RealDataSlicedWarning(SkweightWarning):
+    """`real_X` has as many rows as `X`: cross-validation may have sliced it along with `X`.
+
+    scikit-learn's cross-validation indexes every array that `fit` is given with the rows of the fold, if it has as many
+    rows as `X`. Real rows of just that number are then cut by indices that were meant for the synthetic ones.
+    """
+
+
+def warn(message, category=SkweightWarning):
+    """Raise a warning that points at the user's own line, however deep the call came from."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("skweight", "sklearn"):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, SkweightWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)

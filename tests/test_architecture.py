@@ -129,8 +129,9 @@ def test_network_and_text_know_no_estimator(module):
     assert not WALKS[module].own() & {"skweight._base", "skweight._imp", "skweight._persistence", *BASELINES}
 
 
-def test_text_does_without_torch():
-    assert not WALKS["skweight._text"].third_party() & {"torch", "transformers", "skorch"}
+@pytest.mark.parametrize("module", ["skweight._features", "skweight._text", "skweight.model_selection"])
+def test_rows_are_checked_and_split_without_torch(module):
+    assert not WALKS[module].third_party() & {"torch", "transformers", "skorch"}
 
 
 def test_only_the_methods_import_the_base_class():

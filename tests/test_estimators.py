@@ -330,7 +330,7 @@ def test_early_stopping_needs_a_class_with_two_real_rows(tiny_encoder, toy):
 
 @pytest.mark.parametrize("option", [{"early_stopping": True}, {"real_weight": 1.0}])
 def test_options_on_real_rows_need_real_rows(option, tiny_encoder, toy):
-    with pytest.raises(ValueError, match="needs real data: pass real_X and real_y"):
+    with pytest.raises(ValueError, match="needs real data: pass real_X and real_y, or is_real"):
         quick(CrossEntropyClassifier, tiny_encoder, **option).fit(toy["X"], toy["y"])
 
 
@@ -467,7 +467,7 @@ def test_collapsed_weights_are_reported(tiny_encoder, toy):
 
 def test_texts_on_both_sides_are_reported(tiny_encoder, toy):
     toy["real_X"][2] = toy["X"][0]
-    with pytest.warns(SkweightWarning, match="SKW030: 1 of the 6 real texts"):
+    with pytest.warns(SkweightWarning, match="SKW030: 1 of the 6 real rows"):
         fit(quick(DIMPClassifier, tiny_encoder), toy)
 
 

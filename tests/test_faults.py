@@ -317,7 +317,7 @@ def test_predict_refuses_no_rows_and_takes_one(fit):
 @pytest.mark.parametrize("missing_real", ["raise", "warn"])
 @pytest.mark.parametrize("cls", WEIGHTED)
 def test_real_rows_of_one_class_are_refused(fit, cls, missing_real):
-    message = "The quality checker needs at least 2 classes, but real_y has one: ['fresh']."
+    message = "The quality checker needs at least 2 classes, but the real data has one: ['fresh']."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         fit(cls, real_y=["fresh"] * 6, missing_real=missing_real)
 
@@ -331,7 +331,7 @@ def test_synthetic_rows_of_one_class_are_refused(fit, cls):
 
 @pytest.mark.parametrize("cls", WEIGHTED)
 def test_a_class_without_real_rows_is_an_error_that_names_it_and_the_way_out(fit, toy, cls):
-    with pytest.raises(ValueError, match=r"^real_y has no rows of \['mixed', 'other'\].*missing_real='warn'"):
+    with pytest.raises(ValueError, match=r"^the real data has no rows of \['mixed', 'other'\].*missing_real='warn'"):
         fit(cls, y=replaced(toy["y"], row9="mixed", row10="other", row11="mixed"))
 
 
@@ -339,7 +339,7 @@ def test_a_class_without_real_rows_is_an_error_that_names_it_and_the_way_out(fit
 @pytest.mark.parametrize("cls", WEIGHTED)
 def test_a_class_without_real_rows_can_get_the_neutral_weight_one(fit, toy, cls, options):
     y = np.array(replaced(toy["y"], row9="mixed", row10="mixed", row11="mixed"))
-    message = "SKW021: real_y has no rows of ['mixed']; their 3 synthetic rows get the neutral weight 1."
+    message = "SKW021: the real data has no rows of ['mixed']; their 3 synthetic rows get the neutral weight 1."
     with pytest.warns(SkweightWarning, match=f"^{re.escape(message)}$"):
         clf = fit(cls, y=y, missing_real="warn", **options)
     np.testing.assert_array_equal(clf.sample_weight_[y == "mixed"], 1.0)
@@ -351,7 +351,8 @@ def test_a_class_without_real_rows_can_get_the_neutral_weight_one(fit, toy, cls,
 def test_a_label_of_real_rows_only_is_an_error_that_names_it_and_meta_estimators(fit, toy, cls):
     message = (
         "real_y holds labels that y does not: ['odd']; y holds ['fresh', 'rotten']. If this fit ran inside a "
-        "meta-estimator that re-encodes y (VotingClassifier, OneVsRestClassifier, …)"
+        "meta-estimator that re-encodes y (VotingClassifier, OneVsRestClassifier, …), stack the rows "
+        "(skweight.model_selection.stack_real) and pass is_real instead."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         fit(cls, real_y=replaced(toy["real_y"], row5="odd"))
@@ -369,7 +370,7 @@ def test_a_class_with_one_real_row_is_not_held_out(fit):
 
 
 def test_real_texts_among_the_synthetic_ones_are_counted(fit, toy):
-    message = "SKW030: 2 of the 6 real texts (rows 0, 1) are also among the synthetic ones"
+    message = "SKW030: 2 of the 6 real rows (rows 0, 1) are also among the synthetic ones"
     with pytest.warns(SkweightWarning, match=f"^{re.escape(message)}"):
         fit(real_X=replaced(toy["real_X"], row0=toy["X"][0], row1=toy["X"][1]))
 
@@ -841,8 +842,8 @@ def test_a_class_that_a_fitted_checker_does_not_know_is_an_error_by_default(buil
 @pytest.mark.parametrize("cls", [IMPClassifier, DIMPClassifier])
 def test_weights_need_real_rows_or_a_fitted_checker(build, toy, cls):
     message = (
-        f"{cls.__name__}.fit needs real data: pass real_X and real_y, or a fitted quality_checker as "
-        "FrozenEstimator(checker)."
+        f"{cls.__name__}.fit needs real data: pass real_X and real_y, or is_real, or a fitted "
+        "quality_checker as FrozenEstimator(checker)."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         build(cls).fit(toy["X"], toy["y"])

@@ -12,10 +12,10 @@ from transformers import AutoTokenizer
 from skweight._text import (
     bucketed_batches,
     check_texts,
-    concatenate,
     name_rows,
     sorted_batches,
     tokenize,
+    warn_if_truncated,
     warn_if_unknown,
 )
 from skweight.exceptions import SkweightWarning
@@ -136,12 +136,12 @@ def test_single_texts_hold_no_type_ids(tokenizer):
 @pytest.mark.parametrize("max_length", [3, 16, 17])
 def test_truncation_agrees_with_the_tokenizer(tokenizer, max_length):
     texts, pairs = random_texts(200), random_pairs(200)
-    with pytest.warns(SkweightWarning, match="SKW011"):
-        tokens = tokenize(texts, tokenizer, max_length, ())
+    tokens = tokenize(texts, tokenizer, max_length, ())
+    assert tokens.n_truncated
     assert rows_of(tokens) == tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
     if max_length > 3:  # three tokens are all that a pair's own marks take
-        with pytest.warns(SkweightWarning, match="SKW011"):
-            tokens = tokenize(pairs, tokenizer, max_length, ())
+        tokens = tokenize(pairs, tokenizer, max_length, ())
+        assert tokens.n_truncated
         columns = map(list, zip(*pairs, strict=True))
         assert rows_of(tokens) == tokenizer(*columns, truncation=True, max_length=max_length)["input_ids"]
 
@@ -150,8 +150,8 @@ def test_very_long_texts_are_cut_where_the_tokenizer_cuts_them(tokenizer):
     rng = np.random.RandomState(0)
     gaps = [" ", "\n", "\t", " " * 70, "\u3000", "-", "é ", "电"]
     texts = ["".join(rng.choice(WORDS) + gap for _ in range(3000)) for gap in gaps]
-    with pytest.warns(SkweightWarning, match="^SKW011: 8 of 8 texts"):
-        tokens = tokenize(texts, tokenizer, 16, ())
+    tokens = tokenize(texts, tokenizer, 16, ())
+    assert tokens.n_truncated == 8
     assert rows_of(tokens) == tokenizer(texts, truncation=True, max_length=16)["input_ids"]
 
 
@@ -159,25 +159,27 @@ def test_very_long_texts_are_cut_where_the_tokenizer_cuts_them(tokenizer):
 def test_truncated_texts_are_counted(tokenizer, name):
     texts = ["good " * n for n in (1, 14, 15, 16, 1000, 100_000)]  # 14 words and two marks fill 16 tokens
     message = f"SKW011: 4 of 6 texts in {name} are longer than max_length=16 tokens and were truncated."
+    tokens = tokenize(texts, tokenizer, 16, ())
     with pytest.warns(SkweightWarning, match=f"^{re.escape(message)}$"):
-        tokens = tokenize(texts, tokenizer, 16, (), name)
+        warn_if_truncated(tokens, 16, name)
     assert tokens.lengths.tolist() == [3, 16, 16, 16, 16, 16]
 
 
 def test_truncated_pairs_are_counted(tokenizer):
     pairs = [("good", "bad"), ("good " * 6, "bad " * 7), ("good " * 7, "bad " * 7), ("good", "bad " * 5000)]
-    with pytest.warns(SkweightWarning, match=r"^SKW011: 2 of 4 texts in X"):
-        assert tokenize(pairs, tokenizer, 16, ()).lengths.tolist() == [5, 16, 16, 16]
+    tokens = tokenize(pairs, tokenizer, 16, ())
+    assert tokens.n_truncated == 2
+    assert tokens.lengths.tolist() == [5, 16, 16, 16]
 
 
 def test_a_text_that_is_long_only_by_its_white_space_is_not_truncated(tokenizer):
-    text = ("good" + " " * 1000) * 14  # 14 words and two marks: just fits; a warning would fail the test
-    assert rows_of(tokenize([text], tokenizer, 16, ())) == tokenizer(["good " * 14])["input_ids"]
+    tokens = tokenize([("good" + " " * 1000) * 14], tokenizer, 16, ())  # 14 words and two marks: just fits
+    assert rows_of(tokens) == tokenizer(["good " * 14])["input_ids"]
+    assert tokens.n_truncated == 0
 
 
 def test_one_word_too_many_behind_much_white_space_is_counted(tokenizer):
-    with pytest.warns(SkweightWarning, match="^SKW011: 1 of 1 texts"):
-        tokenize([("good" + " " * 1000) * 15], tokenizer, 16, ())
+    assert tokenize([("good" + " " * 1000) * 15], tokenizer, 16, ()).n_truncated == 1
 
 
 @pytest.mark.parametrize("code", [0xD83D, 0xDE00, 0xDC80])
@@ -216,7 +218,7 @@ def test_a_few_unknown_words_are_not_suspicious(tokenizer):
     warn_if_unknown(tokens, tokenizer)  # a warning would fail the test
 
 
-# -- take, concatenate, batch -----------------------------------------------------------------------------------------
+# -- take, extend, batch -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [random_texts, random_pairs], ids=["singles", "pairs"])
@@ -262,9 +264,9 @@ def test_taking_no_rows_leaves_no_texts(tokenizer):
 
 
 @pytest.mark.parametrize("make", [random_texts, random_pairs], ids=["singles", "pairs"])
-def test_concatenating_is_the_same_as_tokenising_together(tokenizer, make):
+def test_extending_is_the_same_as_tokenising_together(tokenizer, make):
     first, second = make(20, seed=1), make(30, seed=2)
-    both = concatenate(tokenize(first, tokenizer, 64, ("source",)), tokenize(second, tokenizer, 64, ("source",)))
+    both = tokenize(first, tokenizer, 64, ("source",)).extend(tokenize(second, tokenizer, 64, ("source",)))
     assert_same(both, tokenize(first + second, tokenizer, 64, ("source",)))
 
 
@@ -406,6 +408,6 @@ def resident_megabytes():
 
 @pytest.mark.parametrize("filler", [" ", "x", "\U0001f469\u200d"], ids=["blanks", "one word", "joined emoji"])
 def test_megabytes_that_hold_few_tokens_are_given_up_on_and_counted(tokenizer, filler):
-    with pytest.warns(SkweightWarning, match="^SKW011: 1 of 2 texts"):
-        tokens = tokenize(["good", "good film " + filler * 5_000_000], tokenizer, 16, ())
+    tokens = tokenize(["good", "good film " + filler * 5_000_000], tokenizer, 16, ())
+    assert tokens.n_truncated == 1
     assert rows_of(tokens)[1][:3] == tokenizer("good film")["input_ids"][:3]

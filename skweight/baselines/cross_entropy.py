@@ -12,7 +12,8 @@ class CrossEntropyClassifier(BaseTextClassifier):
     Parameters
     ----------
     encoder : str or path, default="google-bert/bert-base-uncased"
-        Hugging Face hub id or folder of a pretrained encoder. A head that comes with it is drawn anew.
+        Hugging Face hub id or folder of a pretrained encoder, or "passthrough" for rows of numbers; see
+        :class:`~skweight.DIMPClassifier`.
     real_weight : float, default=0.0
         If positive, rows of `real_X` join the training, each at this multiple of the mean weight. At 0 they are not
         used, except for early stopping.
@@ -36,6 +37,10 @@ class CrossEntropyClassifier(BaseTextClassifier):
         One dictionary per epoch.
     n_iter_ : int
         Epochs trained.
+    n_features_in_ : int
+        Number of columns of `X`. Only if `X` was a data frame, or with ``encoder="passthrough"``.
+    feature_names_in_ : ndarray of str
+        Names of the columns of `X`. Only if `X` was a data frame.
 
     Examples
     --------

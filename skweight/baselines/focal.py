@@ -13,7 +13,8 @@ class FocalClassifier(BaseTextClassifier):
     Parameters
     ----------
     encoder : str or path, default="google-bert/bert-base-uncased"
-        Hugging Face hub id or folder of a pretrained encoder. A head that comes with it is drawn anew.
+        Hugging Face hub id or folder of a pretrained encoder, or "passthrough" for rows of numbers; see
+        :class:`~skweight.DIMPClassifier`.
     gamma : float, default=1.0
         A row weighs ``(1 - p) ** gamma``, with ``p`` the model's probability of its label.
     detach : bool, default=True
@@ -41,6 +42,10 @@ class FocalClassifier(BaseTextClassifier):
         One dictionary per epoch.
     n_iter_ : int
         Epochs trained.
+    n_features_in_ : int
+        Number of columns of `X`. Only if `X` was a data frame, or with ``encoder="passthrough"``.
+    feature_names_in_ : ndarray of str
+        Names of the columns of `X`. Only if `X` was a data frame.
 
     References
     ----------
@@ -70,7 +75,7 @@ class FocalClassifier(BaseTextClassifier):
         detach=True,
         real_weight=0.0,
         max_epochs=5,
-        lr=5e-5,
+        lr="auto",
         batch_size=32,
         max_length=128,
         weight_decay=0.0,

@@ -1,0 +1,74 @@
+"""Numeric rows in, for ``encoder="passthrough"``: validation, and batches as the engine wants them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+
+def check_features(estimator, X, name="X", *, reset=False, min_samples=1, drop_missing=False):
+    """Turn any accepted container of numbers into a two-dimensional array.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``n_features_in_`` and ``feature_names_in_`` are set (``reset=True``) or compared with.
+    X : array-like of shape (n_samples, n_features)
+    name : str, default="X"
+        Name used in messages.
+    reset : bool, default=False
+    min_samples : int, default=1
+        Smallest number of rows allowed.
+    drop_missing : bool, default=False
+        Whether rows with NaN or infinity are left out rather than refused.
+
+    Returns
+    -------
+    features : ndarray of shape (n_kept, n_features), float32
+    kept : ndarray of int
+        Which rows of `X` they are.
+    """
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        dtype=np.float32,
+        ensure_all_finite=not drop_missing,
+        ensure_min_samples=min_samples,
+    )
+    kept = np.flatnonzero(np.isfinite(X).all(axis=1))
+    if len(kept) < min_samples:
+        raise ValueError(f"{name} has {len(kept)} rows without missing values; at least {min_samples} are required.")
+    return X if len(kept) == len(X) else X[kept], kept
+
+
+@dataclass(frozen=True)
+class Features:
+    """Numeric rows behind the interface of :class:`skweight._text.TokenizedTexts`.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows, n_features), float32
+    """
+
+    values: np.ndarray
+
+    def __len__(self):
+        return len(self.values)
+
+    @property
+    def lengths(self):
+        """What a row costs: the same for all."""
+        return np.ones(len(self), dtype=np.int64)
+
+    def take(self, rows):
+        """Return the rows `rows` alone."""
+        return Features(self.values[rows])
+
+    def extend(self, other):
+        """Return these rows and those of `other` in one."""
+        return Features(np.concatenate([self.values, other.values]))
+
+    def batch(self, rows):
+        """Return the arrays for the model: ``features`` of shape (len(rows), n_features)."""
+        return {"features": self.values[rows]}

@@ -1,0 +1,307 @@
+"""Splitting synthetic and real rows so that only real rows are ever scored.
+
+Cross-validation on synthetic rows picks the settings that reproduce the language model's mistakes best. Here the real
+rows are split into folds and scored, and all synthetic rows stay in the training part.
+"""
+
+import numpy as np
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    GroupShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_samples
+
+from skweight._labels import check_is_real, check_labels
+
+__all__ = ["RealKFold", "RealShuffleSplit", "stack_real"]
+
+
+def stack_real(X, y, real_X, real_y):
+    """Put synthetic and real rows into one data set, as searches and cross-validation need them.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples,) or (n_samples, n_columns)
+        Synthetic rows: a list, array, column or data frame.
+    y : array-like of shape (n_samples,)
+        Their labels.
+    real_X : array-like of shape (n_real,) or (n_real, n_columns)
+        Real rows, in a container of the same kind as `X`.
+    real_y : array-like of shape (n_real,)
+        Their labels, of the same kind as `y`.
+
+    Returns
+    -------
+    X_all : list, ndarray, sparse matrix, column or data frame with n_samples + n_real rows
+        Synthetic rows first. Data frames keep their columns and get a new index.
+    y_all : ndarray of shape (n_samples + n_real,)
+    is_real : ndarray of shape (n_samples + n_real,), bool
+        True for the real rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If rows and labels differ in number, or the two sides differ in kind or columns.
+
+    Examples
+    --------
+    >>> from skweight.model_selection import stack_real
+    >>> X, y, is_real = stack_real(["a warm film", "a dull film"], ["good", "bad"], ["loved it"], ["good"])
+    >>> X
+    ['a warm film', 'a dull film', 'loved it']
+    >>> is_real
+    array([False, False,  True])
+    """
+    labels, real_labels = check_labels(y, "y")[0], check_labels(real_y, "real_y")[0]
+    for name, rows, own in (("X", X, labels), ("real_X", real_X, real_labels)):
+        if _num_samples(rows) != len(own):
+            raise ValueError(f"{name} has {_num_samples(rows)} rows but {name.replace('X', 'y')} has {len(own)}.")
+    if _is_text(labels) != _is_text(real_labels):
+        # numpy would turn numbers into strings without a word.
+        raise TypeError(f"y and real_y hold labels of different types: {labels[0]!r} and {real_labels[0]!r}.")
+    is_real = np.repeat([False, True], [len(labels), len(real_labels)])
+    return _concatenate(X, real_X), np.concatenate([labels, real_labels]), is_real
+
+
+def _is_text(labels):
+    return labels.dtype.kind in "UOT"
+
+
+def _concatenate(first, second):
+    if isinstance(first, list | tuple):
+        return [*first, *second]
+    if isinstance(first, np.ndarray):
+        second = np.asarray(second)
+        if first.shape[1:] != second.shape[1:]:
+            raise ValueError(f"X has rows of shape {first.shape[1:]} but real_X of shape {second.shape[1:]}.")
+        return np.concatenate([first, second])
+    if type(first) is not type(second):
+        raise TypeError(
+            f"X is {type(first).__name__} but real_X is {type(second).__name__}: pass both in the same container."
+        )
+    if hasattr(first, "columns") and list(first.columns) != list(second.columns):
+        raise ValueError(f"X has the columns {list(first.columns)} but real_X has {list(second.columns)}.")
+    package = type(first).__module__.partition(".")[0]
+    if package == "pandas":
+        import pandas as pd
+
+        return pd.concat([first, second], ignore_index=True)
+    if package == "polars":
+        import polars as pl
+
+        return pl.concat([first, second])
+    if package == "scipy":
+        import scipy.sparse
+
+        return scipy.sparse.vstack([first, second], format="csr")
+    return [*first, *second]  # columns of pyarrow and of Hugging Face data sets
+
+
+class _RealSplitter(BaseCrossValidator):
+    """What the two splitters share: the mask, the groups, and synthetic rows in every training part."""
+
+    __metadata_request__split = {"is_real": True, "groups": True}
+
+    def split(self, X, y, groups=None, *, is_real=None):
+        """Yield training and test rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Synthetic and real rows, as :func:`stack_real` puts them together.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        groups : array-like of shape (n_samples,), default=None
+            What a row was made from: for a real row its own id, for a synthetic row the id of the real row that was
+            shown to the language model, or a list or tuple of several ids, or None. While a real row is scored, no
+            synthetic row made from it is trained on; real rows of the same group are scored together.
+        is_real : array-like of shape (n_samples,), default=None
+            Mask of the real rows; None takes the one that the splitter was made with.
+
+        Yields
+        ------
+        train : ndarray of int
+            Real rows first, then the synthetic ones: a prefix of it, as ``learning_curve`` takes, always has the real
+            rows in it.
+        test : ndarray of int
+            Real rows only.
+        """
+        n_rows = _num_samples(X)
+        is_real = self._check_mask(is_real, n_rows)
+        labels = check_labels(y)[0]
+        real, synthetic = np.flatnonzero(is_real), np.flatnonzero(~is_real)
+        rng = check_random_state(self.random_state)
+        if getattr(self, "shuffle", True):
+            synthetic = rng.permutation(synthetic)
+        made_from = None if groups is None else _members(groups, n_rows)
+        for train, test in self._split_real(labels[real], _real_groups(made_from, real), rng):
+            kept = synthetic
+            if made_from is not None:
+                scored = set().union(*(made_from[i] for i in real[test]))
+                kept = np.array([i for i in synthetic if scored.isdisjoint(made_from[i])], dtype=np.intp)
+            yield np.concatenate([real[train], kept]), real[test]
+
+    def get_n_splits(self, X=None, y=None, groups=None, *, is_real=None):
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups, is_real : ignored
+
+        Returns
+        -------
+        n_splits : int
+        """
+        return self.n_splits
+
+    def _check_mask(self, is_real, n_rows):
+        name = type(self).__name__
+        way_out = (
+            "Turn metadata routing on, sklearn.set_config(enable_metadata_routing=True), and pass is_real to the fit "
+            f"of the search (cross_validate: params={{'is_real': is_real}}); {name} then gets the mask of each fold."
+        )
+        if is_real is None and self.is_real is None:
+            raise ValueError(
+                f"{name} needs to know which rows are real: pass is_real to it, as {name}(is_real=is_real). "
+                f"In a nested search: {way_out[0].lower()}{way_out[1:]}"
+            )
+        own = is_real is None
+        mask = np.asarray(self.is_real if own else is_real)
+        if own and len(mask) != n_rows:
+            raise ValueError(
+                f"The is_real of this {name} has {len(mask)} entries but X has {n_rows} rows; in a nested search the "
+                f"inner X is a part of the outer one. {way_out}"
+            )
+        mask = check_is_real(mask if own else is_real, n_rows)
+        if not mask.any() or mask.all():
+            raise ValueError(
+                f"is_real must mark some rows as real and leave some synthetic; it marks {mask.sum()} of {n_rows}."
+            )
+        return mask
+
+
+def _members(groups, n_rows):
+    """Return the groups of each row as a set: a row may come from several, or from none."""
+    groups = groups.to_list() if hasattr(groups, "to_list") else list(groups)
+    if len(groups) != n_rows:
+        raise ValueError(f"groups has {len(groups)} entries but X has {n_rows} rows.")
+    members = [
+        set(group) if isinstance(group, list | tuple | set | frozenset | np.ndarray) else {group} for group in groups
+    ]
+    return [{one for one in group if one is not None and one == one} for group in members]  # NaN is not itself
+
+
+def _real_groups(made_from, real):
+    """Group number of each real row, or None if every real row is a group of its own."""
+    if made_from is None:
+        return None
+    several = [i for i in real if len(made_from[i]) > 1]
+    if several:
+        raise ValueError(f"groups[{several[0]}] holds several ids, but the row is real: give each real row one id.")
+    number: dict = {}
+    # A real row without an id is a group of its own.
+    codes = [number.setdefault(next(iter(made_from[i]), ("row", i)), len(number)) for i in real]
+    return None if len(number) == len(codes) else np.array(codes)
+
+
+class RealKFold(_RealSplitter):
+    """Stratified k-fold over the real rows; synthetic rows are in every training part and never scored.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds of the real rows.
+    shuffle : bool, default=False
+        Whether the real rows are shuffled before they are split, and the synthetic rows of the training parts.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the shuffling.
+    is_real : array-like of shape (n_samples,), default=None
+        Mask of the real rows, for use without metadata routing. With routing, ``is_real`` passed to the `fit` of a
+        search reaches :meth:`split` by itself, cut to the fold in a nested search.
+
+    See Also
+    --------
+    RealShuffleSplit : Random splits.
+    stack_real : Put the two kinds of rows into one data set.
+
+    Notes
+    -----
+    Scored rows do not partition the data, so ``cross_val_predict`` and ``StackingClassifier`` refuse this splitter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skweight.model_selection import RealKFold
+    >>> is_real = np.array([False, False, True, True, True, True])
+    >>> y = ["bad", "good", "bad", "good", "bad", "good"]
+    >>> for train, test in RealKFold(2, is_real=is_real).split(y, y):
+    ...     print(train, test)
+    [4 5 0 1] [2 3]
+    [2 3 0 1] [4 5]
+
+    Rows 0 and 1 were written by a language model that had been shown rows 2 and 5:
+
+    >>> for train, test in RealKFold(2, is_real=is_real).split(y, y, groups=[2, 5, 2, 3, 4, 5]):
+    ...     print(train, test)
+    [4 5 1] [2 3]
+    [2 3 0] [4 5]
+    """
+
+    def __init__(self, n_splits=5, *, shuffle=False, random_state=None, is_real=None):
+        self.n_splits = n_splits
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.is_real = is_real
+
+    def _split_real(self, labels, groups, rng):
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        folds = kind(self.n_splits, shuffle=self.shuffle, random_state=rng if self.shuffle else None)
+        return folds.split(labels, labels, groups)
+
+
+class RealShuffleSplit(_RealSplitter):
+    """Random splits of the real rows; synthetic rows are in every training part and never scored.
+
+    Parameters
+    ----------
+    n_splits : int, default=1
+        Number of splits.
+    test_size : float or int, default=0.3
+        Share of the real rows that is scored, or their number.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the splits. ``HalvingGridSearchCV`` needs an integer.
+    is_real : array-like of shape (n_samples,), default=None
+        Mask of the real rows, see :class:`RealKFold`.
+
+    See Also
+    --------
+    RealKFold : Folds that score every real row once.
+
+    Notes
+    -----
+    Splits are stratified by label, unless real rows share a group: ``test_size`` then counts groups.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skweight.model_selection import RealShuffleSplit
+    >>> is_real = np.array([False] * 4 + [True] * 4)
+    >>> y = ["bad", "good"] * 4
+    >>> (train, test), = RealShuffleSplit(test_size=0.5, random_state=0, is_real=is_real).split(y, y)
+    >>> print(np.sort(train), np.sort(test))
+    [0 1 2 3 4 5] [6 7]
+    """
+
+    def __init__(self, n_splits=1, *, test_size=0.3, random_state=None, is_real=None):
+        self.n_splits = n_splits
+        self.test_size = test_size
+        self.random_state = random_state
+        self.is_real = is_real
+
+    def _split_real(self, labels, groups, rng):
+        kind = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
+        return kind(self.n_splits, test_size=self.test_size, random_state=rng).split(labels, labels, groups)
