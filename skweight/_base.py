@@ -23,7 +23,7 @@ from skweight.exceptions import RealDataSlicedWarning, warn
 
 # Peak learning rates for lr="auto": of a pretrained encoder (within the usual range for fine-tuning) and of a head that
 # starts from random values on standardised features.
-AUTO_LR = {"encoder": 5e-5, "passthrough": 1e-2}
+AUTO_LR = {"encoder": 5e-5, "passthrough": 3e-3}
 
 
 @dataclass

@@ -250,7 +250,7 @@ class IMPClassifier(_BaseImportanceClassifier):
     max_epochs : int, default=5
         Passes over the rows.
     lr : float or "auto", default="auto"
-        Peak learning rate of AdamW; it falls linearly to 0. "auto" is 5e-5, and 1e-2 with ``encoder="passthrough"``.
+        Peak learning rate of AdamW; it falls linearly to 0. "auto" is 5e-5, and 3e-3 with ``encoder="passthrough"``.
     batch_size : int, default=32
         Rows in a step.
     max_length : int, default=128
@@ -491,7 +491,7 @@ class DIMPClassifier(_BaseImportanceClassifier):
     max_epochs : int, default=5
         Passes over the rows.
     lr : float or "auto", default="auto"
-        Peak learning rate of AdamW; it falls linearly to 0. "auto" is 5e-5, and 1e-2 with ``encoder="passthrough"``.
+        Peak learning rate of AdamW; it falls linearly to 0. "auto" is 5e-5, and 3e-3 with ``encoder="passthrough"``.
     batch_size : int, default=32
         Rows in a step.
     max_length : int, default=128

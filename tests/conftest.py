@@ -11,12 +11,10 @@ WORDS = (
 ).split()
 
 
-@pytest.fixture(scope="session")
-def tiny_encoder(tmp_path_factory):
-    """Folder of a random two-layer BERT of 64 positions with a vocabulary of film words: to test mechanics."""
-    folder = tmp_path_factory.mktemp("tiny-bert")
+def write_tiny_encoder(folder, positions):
+    """Random two-layer BERT with a vocabulary of film words."""
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    tokenizer = BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}, model_max_length=64)
+    tokenizer = BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}, model_max_length=positions)
     tokenizer.save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(vocabulary),
@@ -24,12 +22,24 @@ def tiny_encoder(tmp_path_factory):
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,
-        max_position_embeddings=64,
+        max_position_embeddings=positions,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         BertModel(config).save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory):
+    """Folder of an encoder of 64 positions: to test mechanics."""
+    return write_tiny_encoder(tmp_path_factory.mktemp("tiny-bert"), positions=64)
+
+
+@pytest.fixture(scope="session")
+def roomy_encoder(tmp_path_factory):
+    """The same with room for 128 positions, the default max_length."""
+    return write_tiny_encoder(tmp_path_factory.mktemp("roomy-bert"), positions=128)
 
 
 @pytest.fixture(scope="session")

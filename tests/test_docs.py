@@ -1,0 +1,58 @@
+import csv
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+GUIDE = Path(__file__).parent.parent / "docs" / "guide"
+ENCODER = '"distilbert/distilbert-base-uncased"'
+# Code, and the output that follows it at once: the beginning of the error or warning that it raises.
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)\n```\n)?", flags=re.DOTALL | re.MULTILINE)
+
+
+def write_rows(path, n, seed):
+    rng = np.random.RandomState(seed)
+    words = {
+        "good": ["great", "warm", "funny", "charming", "superb"],
+        "bad": ["poor", "dull", "boring", "weak", "tedious"],
+    }
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for i in range(n):
+            label = ["good", "bad"][i % 2]
+            about = rng.choice(["film", "plot", "cast", "story", "acting", "score", "scene"], size=2, replace=False)
+            writer.writerow([f"a {rng.choice(words[label])} {about[0]} and {about[1]} {i}", label])
+
+
+@pytest.mark.parametrize("page", ["model_selection.md", "pitfalls.md"])
+def test_every_snippet_of_the_guide_runs(page, tmp_path, monkeypatch, roomy_encoder):
+    """In their order and in one namespace, on a tiny encoder and small files in place of the reader's own."""
+    monkeypatch.chdir(tmp_path)
+    write_rows("synthetic.csv", 48, seed=0)
+    write_rows("real.csv", 24, seed=1)
+    text = (GUIDE / page).read_text(encoding="utf-8")
+    blocks = BLOCK.findall(text)
+    assert len(blocks) == text.count("```python\n")
+    assert sum(bool(output) for _, output in blocks) == text.count("```text\n")
+    assert ENCODER in text
+    namespace: dict = {}
+    for code, output in blocks:
+        run = compile(code.replace(ENCODER, repr(roomy_encoder)), page, "exec")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            raised = None
+            try:
+                exec(run, namespace)
+            except Exception as error:
+                if not output:
+                    raise
+                raised = error
+        said = [f"{type(raised).__name__}: {raised}"] if raised else []
+        said += [f"{w.category.__name__}: {w.message}" for w in caught if w.category.__module__.startswith("skweight")]
+        if output:
+            assert any(line.startswith(output.removesuffix("…")) for line in said), said
+        else:
+            assert not said
