@@ -3,8 +3,8 @@
     python benchmarks/search_cost.py --data TASK_FOLDER --synthetic NAME --encoder FOLDER
 
 Three parts, each on its own with ``--part``: "memory" times a grid of 8 loss settings on 3 folds with and without the
-cache and counts what was trained; "growth" follows the resident memory over 16 candidates; "jobs" compares the scores of
-``n_jobs=1`` and ``n_jobs=2``.
+cache and counts what was trained; "growth" follows the resident memory over 16 candidates; "jobs" compares the scores
+of ``n_jobs=1`` and ``n_jobs=2``.
 """
 
 import argparse

@@ -21,9 +21,9 @@ from skweight.exceptions import RealDataSlicedWarning, warn
 # `import skweight` and building an estimator stay quick.
 
 
-# Peak learning rates for lr="auto": of a pretrained encoder (within the usual range for fine-tuning) and of a head that
-# starts from random values on standardised features.
-AUTO_LR = {"encoder": 5e-5, "passthrough": 3e-3}
+# Peak learning rates for lr="auto", by whether the encoder is "passthrough": within the usual range for fine-tuning a
+# pretrained encoder, and for a head that starts from random values on standardised features.
+AUTO_LR = {False: 5e-5, True: 3e-3}
 
 
 @dataclass
@@ -260,24 +260,15 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         valid = self._hold_out(data, np.random.RandomState(holdout_seed)) if self.early_stopping else None
         columns = self._weigh(data, np.random.RandomState(weights_seed))
 
-        rows, target = data.synthetic.tokens, data.synthetic.target
-        if self.real_weight > 0:
-            rows, target = rows.extend(data.real.tokens), np.concatenate([target, data.real.target])
-            columns, real_columns = self._weigh_real(columns, data.real)
-            columns = {name: np.concatenate([column, real_columns[name]]) for name, column in columns.items()}
-        class_names = [str(label) for label in data.classes.tolist()]
-        if self._passthrough:
-            module = _net.make_head(data.synthetic.tokens.values, class_names, seed)
-        else:
-            module = _net.load_module(self.encoder, class_names, seed, tokenizer.pad_token_id)
+        module = self._make_module(data, seed, tokenizer)
         training = _net.train(
             module.to(device),
             self._make_loss(),
-            _net.LabelledRows(rows, target, columns),
+            self._make_train_set(data, columns),
             valid=None if valid is None else _net.LabelledRows(valid.tokens, valid.target),
             seed=seed,
             device=device,
-            lr=AUTO_LR["passthrough" if self._passthrough else "encoder"] if self.lr == "auto" else self.lr,
+            lr=AUTO_LR[self._passthrough] if self.lr == "auto" else self.lr,
             callbacks=[clone(callback) for callback in self.callbacks or []],
             title=self._title or type(self).__name__,
             **{name: getattr(self, name) for name in _TRAIN_PARAMS},
@@ -285,7 +276,7 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = data.classes
         self.module_ = module
         if tokenizer is not None:
-            self.text_pairs_ = rows.paired
+            self.text_pairs_ = data.synthetic.tokens.paired
             self.tokenizer_ = tokenizer
         self.history_ = training.history
         self.n_iter_ = len(training.history)
@@ -298,6 +289,24 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
             self.sample_weight_[data.real.index] = real_weights
         self._warn_if_collapsed(weights)
         return self
+
+    def _make_module(self, data, seed, tokenizer):
+        from skweight import _net
+
+        names = [str(label) for label in data.classes.tolist()]
+        if self._passthrough:
+            return _net.make_head(data.synthetic.X, names, seed)
+        return _net.load_module(self.encoder, names, seed, tokenizer.pad_token_id)
+
+    def _make_train_set(self, data, columns):
+        from skweight import _net
+
+        rows, target = data.synthetic.tokens, data.synthetic.target
+        if self.real_weight > 0:
+            rows, target = rows.extend(data.real.tokens), np.concatenate([target, data.real.target])
+            columns, real_columns = self._weigh_real(columns, data.real)
+            columns = {name: np.concatenate([column, real_columns[name]]) for name, column in columns.items()}
+        return _net.LabelledRows(rows, target, columns)
 
     def _check_data(self, X, y, real_X, real_y, is_real, sample_weight):
         rows, n_rows = self._check_rows(X, y, sample_weight, reset=True)
