@@ -516,6 +516,8 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
     def save_pretrained(self, folder, *, training=True):
         """Save as a Hugging Face folder that also opens with ``transformers.pipeline``.
 
+        With ``encoder="passthrough"`` there is no such pipeline; :meth:`from_pretrained` opens the folder.
+
         Parameters
         ----------
         folder : str or path

@@ -1,9 +1,12 @@
 import copy
+import inspect
 import pickle
 import random
+import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -506,3 +509,23 @@ def test_pickle_holds_the_model_and_no_optimiser_state(tiny_encoder, toy):
     size = 4 * sum(p.numel() for p in clf.module_.parameters())
     assert all(p.grad is None for p in clf.module_.parameters())
     assert len(pickle.dumps(clf)) < size + 100_000
+
+
+# -- documentation ----------------------------------------------------------------------------------------------------
+
+
+def documented(cls, section):
+    """Names in a section of a class's docstring."""
+    doc = inspect.cleandoc(cls.__doc__)
+    (body,) = re.findall(rf"^{section}\n-+\n(.*?)(?=^\S[^\n]*\n---|\Z)", doc, flags=re.DOTALL | re.MULTILINE)
+    return {name for names in re.findall(r"^(\w[\w, ]*) : ", body, flags=re.MULTILINE) for name in names.split(", ")}
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_every_parameter_and_fitted_attribute_is_documented(cls, tiny_encoder, toy):
+    assert documented(cls, "Parameters") == set(cls().get_params(deep=False))
+    frames = {name: pd.DataFrame({"text": toy[name]}) for name in ("X", "real_X")}
+    clf = fit(quick(cls, tiny_encoder, early_stopping=True), {**toy, **frames})
+    learned = {name for name in vars(clf) if name.endswith("_") and not name.startswith("_")}
+    assert {"feature_names_in_", "best_epoch_"} <= learned
+    assert learned <= documented(cls, "Attributes")
