@@ -109,6 +109,11 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
     _doc_link_module = "skweight"
     _doc_link_template = "https://skweight.readthedocs.io/en/latest/generated/{estimator_module}.{estimator_name}.html"
 
+    def _doc_link_url_param_generator(self):
+        # Pages are named after where a class is imported from, not after the file that holds it.
+        module = type(self).__module__.rpartition(".")[0]
+        return {"estimator_module": module, "estimator_name": type(self).__name__}
+
     _parameter_constraints: dict = {
         "encoder": [str, os.PathLike],
         "real_weight": [Interval(Real, 0, None, closed="left")],
@@ -597,7 +602,10 @@ _TRAIN_PARAMS = (
 def _unwrap(data):
     """Take a data set out of the tuple that keeps cross-validation from slicing it."""
     wrapped = (
-        isinstance(data, tuple) and len(data) == 1 and hasattr(data[0], "__len__") and not isinstance(data[0], str)
+        isinstance(data, tuple)
+        and len(data) == 1
+        and (hasattr(data[0], "__len__") or hasattr(data[0], "__array__"))
+        and not isinstance(data[0], str)
     )
     return data[0] if wrapped else data
 

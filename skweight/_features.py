@@ -28,14 +28,20 @@ def check_features(estimator, X, name="X", *, reset=False, min_samples=1, drop_m
     kept : ndarray of int
         Which rows of `X` they are.
     """
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        dtype=np.float32,
-        ensure_all_finite=not drop_missing,
-        ensure_min_samples=min_samples,
-    )
+    try:
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=np.float32,
+            order="C",  # checkers and sums give the same bits for every container
+            ensure_all_finite=not drop_missing,
+            ensure_min_samples=min_samples,
+        )
+    except ValueError as error:
+        if name == "X":
+            raise
+        raise ValueError(f"{name}: {error}") from error  # scikit-learn speaks of X whatever the rows are called
     kept = np.flatnonzero(np.isfinite(X).all(axis=1))
     if len(kept) < min_samples:
         raise ValueError(f"{name} has {len(kept)} rows without missing values; at least {min_samples} are required.")

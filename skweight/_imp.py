@@ -631,11 +631,11 @@ class DIMPClassifier(_BaseImportanceClassifier):
 
 def _compute_weights(classifier, X, y, denominator):
     check_is_fitted(classifier)
-    X = classifier._check_inputs(X)[0]
-    quality = label_proba(classifier.quality_checker_, X, y)
+    rows = classifier._check_inputs(X)[0]
+    quality = label_proba(classifier.quality_checker_, rows, y)
     return importance_weights(
         smooth_proba(quality, classifier.smoothing, len(classifier.quality_checker_.classes_)),
-        None if denominator is None else label_proba(denominator, X, y),
+        None if denominator is None else label_proba(denominator, X if denominator is classifier else rows, y),
         gamma=classifier.gamma,
         clip=classifier.clip,
         normalize=None if classifier.normalize is None else "global",

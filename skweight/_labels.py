@@ -45,6 +45,8 @@ def check_labels(y, name="y", *, drop_missing=False):
 
 
 def _to_array(y, name):
+    if y is None:
+        raise ValueError(f"This estimator requires {name} to be passed, but the target {name} is None.")
     if hasattr(y, "detach"):  # torch
         y = y.detach().cpu().numpy()
     elif hasattr(y, "to_pylist"):  # pyarrow
@@ -55,8 +57,9 @@ def _to_array(y, name):
         plain = isinstance(getattr(y, "dtype", None), np.dtype)
         # Nullable and categorical columns turn into floats or lose their type in numpy's own conversion.
         y = y.to_numpy() if plain else _objects(y.to_list())
-    elif hasattr(y, "__array__") and not isinstance(y, np.ndarray):  # pandas arrays without an index
-        y = _objects(list(y))
+    elif hasattr(y, "__array__") and not isinstance(y, np.ndarray):
+        # pandas arrays without an index lose their type in numpy's own conversion
+        y = _objects(list(y)) if hasattr(y, "__iter__") else np.asarray(y)
     if isinstance(y, np.ndarray) and y.dtype.kind == "T":  # numpy's variable-width strings, unknown to scikit-learn
         y = y.astype(object)
     if isinstance(y, list | tuple):
