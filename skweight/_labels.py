@@ -137,7 +137,7 @@ def check_is_real(is_real, n_rows):
     is_real : ndarray of shape (n_rows,), bool
     """
     mask = np.asarray(is_real.to_list() if hasattr(is_real, "to_list") else is_real)
-    if mask.ndim != 1 or not (mask.dtype == bool or np.isin(mask, (0, 1)).all()):
+    if mask.ndim != 1 or not (mask.dtype == bool or all(not is_missing(v) and v in (0, 1) for v in mask.tolist())):
         raise TypeError(
             f"is_real must hold one boolean per row, got an array of shape {mask.shape} and data type {mask.dtype}."
         )

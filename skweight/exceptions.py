@@ -37,9 +37,13 @@ class RealDataSlicedWarning(SkweightWarning):
     """
 
 
+# Packages that a call goes through between the user's line and the warning.
+_BETWEEN = ("joblib", "sklearn", "skweight")
+
+
 def warn(message, category=SkweightWarning):
     """Raise a warning that points at the user's own line, however deep the call came from."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("skweight", "sklearn"):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)

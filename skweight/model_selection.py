@@ -4,6 +4,8 @@ Cross-validation on synthetic rows picks the settings that reproduce the languag
 rows are split into folds and scored, and all synthetic rows stay in the training part.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from sklearn.model_selection import (
     BaseCrossValidator,
@@ -16,6 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from skweight._labels import check_is_real, check_labels
+from skweight._text import is_missing
 
 __all__ = ["RealKFold", "RealShuffleSplit", "stack_real"]
 
@@ -60,24 +63,33 @@ def stack_real(X, y, real_X, real_y):
     for name, rows, own in (("X", X, labels), ("real_X", real_X, real_labels)):
         if _num_samples(rows) != len(own):
             raise ValueError(f"{name} has {_num_samples(rows)} rows but {name.replace('X', 'y')} has {len(own)}.")
-    if _is_text(labels) != _is_text(real_labels):
-        # numpy would turn numbers into strings without a word.
+    if not len(real_labels):
+        raise ValueError("real_X and real_y hold no rows.")
+    if _kind(labels) != _kind(real_labels):
+        # numpy would turn numbers into strings, and booleans into numbers, without a word.
         raise TypeError(f"y and real_y hold labels of different types: {labels[0]!r} and {real_labels[0]!r}.")
     is_real = np.repeat([False, True], [len(labels), len(real_labels)])
     return _concatenate(X, real_X), np.concatenate([labels, real_labels]), is_real
 
 
-def _is_text(labels):
-    return labels.dtype.kind in "UOT"
+def _kind(values):
+    return {"U": "texts", "O": "texts", "T": "texts", "b": "booleans"}.get(values.dtype.kind, "numbers")
 
 
 def _concatenate(first, second):
-    if isinstance(first, list | tuple):
+    for name, rows in (("X", first), ("real_X", second)):
+        if isinstance(rows, str | bytes | Mapping | set | frozenset):
+            raise TypeError(f"{name} must be a sequence of rows, got {type(rows).__name__}.")
+    # Iterating over a frame gives its columns.
+    if isinstance(first, list | tuple) and not hasattr(second, "columns") and _package(second) != "scipy":
         return [*first, *second]
     if isinstance(first, np.ndarray):
         second = np.asarray(second)
         if first.shape[1:] != second.shape[1:]:
             raise ValueError(f"X has rows of shape {first.shape[1:]} but real_X of shape {second.shape[1:]}.")
+        kinds = {first.dtype.kind, second.dtype.kind}
+        if len(kinds) > 1 and kinds & set("UT") and kinds & set("biuf"):
+            raise TypeError(f"X holds {_kind(first)} but real_X holds {_kind(second)}.")
         return np.concatenate([first, second])
     if type(first) is not type(second):
         raise TypeError(
@@ -85,7 +97,7 @@ def _concatenate(first, second):
         )
     if hasattr(first, "columns") and list(first.columns) != list(second.columns):
         raise ValueError(f"X has the columns {list(first.columns)} but real_X has {list(second.columns)}.")
-    package = type(first).__module__.partition(".")[0]
+    package = _package(first)
     if package == "pandas":
         import pandas as pd
 
@@ -99,6 +111,10 @@ def _concatenate(first, second):
 
         return scipy.sparse.vstack([first, second], format="csr")
     return [*first, *second]  # columns of pyarrow and of Hugging Face data sets
+
+
+def _package(data):
+    return type(data).__module__.partition(".")[0]
 
 
 class _RealSplitter(BaseCrossValidator):
@@ -132,7 +148,7 @@ class _RealSplitter(BaseCrossValidator):
         """
         n_rows = _num_samples(X)
         is_real = self._check_mask(is_real, n_rows)
-        labels = check_labels(y)[0]
+        labels = check_labels(y, drop_missing=True)[0]  # what to do about a missing label is for `fit` to say
         real, synthetic = np.flatnonzero(is_real), np.flatnonzero(~is_real)
         rng = check_random_state(self.random_state)
         if getattr(self, "shuffle", True):
@@ -166,12 +182,12 @@ class _RealSplitter(BaseCrossValidator):
         )
         if is_real is None and self.is_real is None:
             raise ValueError(
-                f"{name} needs to know which rows are real: pass is_real to it, as {name}(is_real=is_real). "
-                f"In a nested search: {way_out[0].lower()}{way_out[1:]}"
+                f"{name} needs to know which rows are real: pass is_real to it, as {name}(is_real=is_real), or to the "
+                f"fit of the search with metadata routing on. In a nested search: {way_out[0].lower()}{way_out[1:]}"
             )
         own = is_real is None
         mask = np.asarray(self.is_real if own else is_real)
-        if own and len(mask) != n_rows:
+        if own and mask.ndim and len(mask) != n_rows:
             raise ValueError(
                 f"The is_real of this {name} has {len(mask)} entries but X has {n_rows} rows; in a nested search the "
                 f"inner X is a part of the outer one. {way_out}"
@@ -192,7 +208,7 @@ def _members(groups, n_rows):
     members = [
         set(group) if isinstance(group, list | tuple | set | frozenset | np.ndarray) else {group} for group in groups
     ]
-    return [{one for one in group if one is not None and one == one} for group in members]  # NaN is not itself
+    return [{one for one in group if not is_missing(one)} for group in members]
 
 
 def _real_groups(made_from, real):
@@ -252,6 +268,8 @@ class RealKFold(_RealSplitter):
     """
 
     def __init__(self, n_splits=5, *, shuffle=False, random_state=None, is_real=None):
+        if random_state is not None and not shuffle:
+            raise ValueError("random_state has no effect without shuffle=True.")  # as in StratifiedKFold
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state

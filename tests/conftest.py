@@ -5,6 +5,9 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from skweight.datasets import load_film_reviews, minilm_folder
 
+# Tiny models gain nothing from a second thread, and lose a lot where another process wants the processor too.
+torch.set_num_threads(1)
+
 WORDS = (
     "a an the film is was and of with it plot cast good great warm funny charming superb moving bad dull poor boring "
     "lifeless tedious weak acting story scene score ending never always very quite one two three long short"

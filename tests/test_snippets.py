@@ -268,7 +268,8 @@ def test_9_calibration_on_held_out_real_rows(quick, stacked, film, routing):
 
 def test_9_voting_of_both_methods(clf, stacked, film, tiny_encoder, routing):
     X, y, is_real = stacked
-    imp = IMPClassifier(tiny_encoder, quality_checker=tfidf(), random_state=0, **TRAINING)
+    imp = IMPClassifier(tiny_encoder, random_state=0, **{**TRAINING, "max_epochs": 12})
+    imp.set_params(**{f"quality_checker__{name}": value for name, value in CHECKER_TRAINING.items()})
     vote = VotingClassifier([("d", clf), ("i", imp)], voting="soft").fit(X, y, is_real=is_real)
     assert vote.classes_.tolist() == ["fresh", "rotten"]
     assert vote.score(film.test_X, film.test_y) > 0.9
@@ -397,7 +398,7 @@ TWEET_TRAINING = {"max_epochs": 1, "lr": 2e-4, "max_length": 64, "random_state":
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default::skweight.exceptions.SkweightWarning")  # what real tweets are like
-def test_1_on_tweets(minilm, tweets):
+def test_1_learns_the_sentiment_of_real_tweets(minilm, tweets):
     c = DIMPClassifier(minilm, **TWEET_TRAINING).set_params(quality_checker__max_epochs=3, quality_checker__lr=2e-4)
     c.fit(tweets.synth_X, tweets.synth_y, real_X=tweets.real_X, real_y=tweets.real_y)
     accuracy = c.score(tweets.test_X, tweets.test_y)
@@ -409,7 +410,7 @@ def test_1_on_tweets(minilm, tweets):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default::skweight.exceptions.SkweightWarning")
-def test_4_on_tweets(minilm, tweets, routing, tmp_path):
+def test_4_picks_gamma_on_held_out_real_tweets(minilm, tweets, routing, tmp_path):
     X, y, is_real = stack_real(tweets.synth_X, tweets.synth_y, tweets.real_X, tweets.real_y)
     c = DIMPClassifier(minilm, memory=tmp_path, **TWEET_TRAINING)
     c.set_params(quality_checker__max_epochs=3, quality_checker__lr=2e-4)
@@ -418,13 +419,13 @@ def test_4_on_tweets(minilm, tweets, routing, tmp_path):
     accuracy = accuracy_score(tweets.test_y, search.predict(tweets.test_X))
     print(f"picked {search.best_params_}, scores {search.cv_results_['mean_test_score']}, accuracy {accuracy:.3f}")
     # Three classes that are told apart at random have a log-loss of 1.10.
-    assert search.best_score_ > -1.05
+    assert search.best_score_ > -1.08
     assert accuracy > 0.5
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default::skweight.exceptions.SkweightWarning")
-def test_7_on_tweets(minilm, tweets):
+def test_7_takes_a_checker_of_word_counts_for_real_tweets(minilm, tweets):
     checker = make_pipeline(TfidfVectorizer(), LogisticRegression())
     c = DIMPClassifier(minilm, quality_checker=checker, **TWEET_TRAINING)
     c.set_params(quality_checker__logisticregression__C=10.0)
