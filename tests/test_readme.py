@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.frozen import FrozenEstimator
 
@@ -20,4 +21,7 @@ def test_the_code_in_the_readme_runs(capsys):
         data.update({name: data[name][:n] for name in names})
     namespace["clf"].set_params(max_epochs=1, quality_checker=FrozenEstimator(namespace["clf"].quality_checker_))
     exec(compile(search, "README.md", "exec"), namespace)
-    assert namespace["search"].best_score_ > 0.5
+    search = namespace["search"]
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_estimator_.gamma == search.best_params_["gamma"]
+    assert len(search.best_estimator_.sample_weight_) == 160
