@@ -71,7 +71,10 @@ def version(encoder):
         return None
     from transformers import AutoConfig
 
-    return getattr(AutoConfig.from_pretrained(encoder, trust_remote_code=False), "_commit_hash", None)
+    try:
+        return getattr(AutoConfig.from_pretrained(encoder, trust_remote_code=False), "_commit_hash", None)
+    except OSError:  # a fitted checker does not need its encoder any more; one that does will say so itself
+        return None
 
 
 def _code(value):

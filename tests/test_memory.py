@@ -150,6 +150,18 @@ def test_a_frozen_checker_is_neither_copied_nor_fitted_and_asked_once(tmp_path, 
         np.testing.assert_allclose(clf.quality_proba_, label_proba(checker, numbers["X"], numbers["y"]), rtol=1e-6)
 
 
+def test_a_frozen_checker_does_without_the_folder_of_its_encoder(tmp_path, tiny_encoder, toy):
+    gone = tmp_path / "encoder"
+    shutil.copytree(tiny_encoder, gone)
+    checker = CrossEntropyClassifier(str(gone), **QUICK).fit(toy["real_X"], toy["real_y"])
+    shutil.rmtree(gone)
+    frozen = FrozenEstimator(checker)
+    clf = DIMPClassifier(tiny_encoder, quality_checker=frozen, memory=tmp_path / "cache", **QUICK)
+    for _ in range(2):
+        clf.fit(toy["X"], toy["y"])
+    np.testing.assert_allclose(clf.quality_proba_, label_proba(checker, toy["X"], toy["y"]), rtol=1e-6)
+
+
 def test_a_search_over_lr_fits_imps_default_diversity_checker_once_if_it_is_set_apart(tmp_path, numbers, monkeypatch):
     trained = []
     real = skweight._net.train
