@@ -142,27 +142,36 @@ class _BaseImportanceClassifier(BaseTextClassifier):
             )
         if isinstance(checker, FrozenEstimator):
             check_is_fitted(checker)
-            key: tuple = ("frozen checker", describe(checker.estimator), checker.estimator)
+
+            def key():
+                return "frozen checker", describe(checker.estimator), checker.estimator
+
         else:
             checker = _seeded(clone(checker), seed)
             if isinstance(checker, BaseTextClassifier):
                 checker._title = name.replace("_", " ")
             weighted = rows.weight is not None and has_fit_parameter(checker, "sample_weight")
             weight = {"sample_weight": rows.weight} if weighted else {}
-            key = ("checker", describe(checker), clone(checker), rows.X, rows.y, rows.weight)
-            checker = self._recall(lambda: checker.fit(self._read_by(checker, rows), rows.y, **weight), *key)
+            unfitted = clone(checker)
+
+            def key():
+                return "checker", describe(unfitted), unfitted, rows.X, rows.y, rows.weight
+
+            checker = self._recall(lambda: checker.fit(self._read_by(checker, rows), rows.y, **weight), key)
         proba = self._recall(
-            lambda: label_proba(checker, self._read_by(checker, synthetic), synthetic.y), *key, synthetic.X, synthetic.y
+            lambda: label_proba(checker, self._read_by(checker, synthetic), synthetic.y),
+            lambda: (*key(), synthetic.X, synthetic.y),
         )
         return checker, proba
 
-    def _recall(self, compute, *content):
-        return compute() if self.memory is None else recall(self.memory, compute, *content)
+    def _recall(self, compute, content):
+        """Return ``compute()``, from the cache if there is one; only then is `content` asked what it depends on."""
+        return compute() if self.memory is None else recall(self.memory, compute, *content())
 
     def _tokenize(self, texts, tokenizer):
-        source = self._token_source()
         return self._recall(
-            partial(super()._tokenize, texts, tokenizer), "tokens", texts, source, version(self.encoder)
+            partial(super()._tokenize, texts, tokenizer),
+            lambda: ("tokens", texts, self._token_source(), version(self.encoder)),
         )
 
     def _checker_rng(self, rng):

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import skweight._base
+import skweight._imp
 import skweight._net
 from skweight import DIMPClassifier, IMPClassifier, label_proba
 from skweight.baselines import CrossEntropyClassifier
@@ -160,6 +161,15 @@ def test_a_frozen_checker_does_without_the_folder_of_its_encoder(tmp_path, tiny_
     for _ in range(2):
         clf.fit(toy["X"], toy["y"])
     np.testing.assert_allclose(clf.quality_proba_, label_proba(checker, toy["X"], toy["y"]), rtol=1e-6)
+
+
+def test_without_memory_nothing_is_looked_up(tiny_encoder, toy, monkeypatch):
+    """Telling encoders apart reads their files, or asks the hub."""
+    looked_up = []
+    for name in ("describe", "version"):
+        monkeypatch.setattr(skweight._imp, name, lambda value, _name=name: looked_up.append(_name))
+    fit(IMPClassifier(tiny_encoder, quality_checker=text_checker(), diversity_checker=text_checker(), **QUICK), toy)
+    assert not looked_up
 
 
 def test_a_search_over_lr_fits_imps_default_diversity_checker_once_if_it_is_set_apart(tmp_path, numbers, monkeypatch):
