@@ -579,7 +579,8 @@ def train(
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
         if isinstance(data.tokens, TokenizedTexts) and not weight_decay and not _own_optimizer(net_params):
             every = [data.tokens.ids] if valid is None else [data.tokens.ids, valid.tokens.ids]
-            stack.enter_context(used_vocabulary(module, np.concatenate(every)))
+            # Batches are padded with a token that need not occur in any text, nor be known to the embedding.
+            stack.enter_context(used_vocabulary(module, np.concatenate([*every, [data.tokens.pad_id]])))
         net = _TextNet(
             module,
             criterion,

@@ -312,6 +312,24 @@ def test_weight_decay_moves_all_embeddings(params, tiny_encoder, toy):
     assert (embeddings(clf)[1:] != before[1:]).any(dim=1).all()
 
 
+def test_padding_that_the_embedding_does_not_know_of_is_looked_up(tiny_encoder, toy, monkeypatch, whole_vocabulary):
+    """As in decoders, whose padding token is one of the ordinary ones."""
+    load = skweight._net.load_module
+
+    def without_padding(*args):
+        module = load(*args)
+        module.get_input_embeddings().padding_idx = None
+        return module
+
+    monkeypatch.setattr(skweight._net, "load_module", without_padding)
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK)
+    toy["X"][0] += " with a long and tedious plot"  # so that batches hold padding
+    used = clone(clf).fit(toy["X"], toy["y"])
+    whole_vocabulary()
+    whole = clone(clf).fit(toy["X"], toy["y"])
+    torch.testing.assert_close(state(used.module_), state(whole.module_), rtol=0, atol=1e-6)
+
+
 def test_an_interrupted_training_puts_the_embeddings_back(tiny_encoder):
     module = load_module(tiny_encoder, ["fresh", "rotten"], 0)
     full = module.get_input_embeddings()
