@@ -4,15 +4,16 @@
 
 Contenders for training, each from loading the model to its last step:
 
-- "padded recipe": Hugging Face Trainer, every text padded to 128 tokens, float32, the quality checker run again inside
-  every step, as in the published code of DIMP-Loss;
+- "padded DIMP recipe": Hugging Face Trainer, every text padded to 128 tokens, float32, the quality checker run again
+  inside every step, as in the published code; "padded IMP recipe": the same with two checkers;
 - "Trainer at its best": dynamic padding, batches grouped by length, fused AdamW, bfloat16 where the processor has it;
 - "skorch recipe": skorch's documented way with ``HuggingfacePretrainedTokenizer`` and ``NeuralNetClassifier``;
+- "SetFit": one pair of texts of each kind for every row, real rows included, then its logistic regression;
 - "skweight cross-entropy" and "skweight DIMP" (its checker is fitted beforehand, its pass over the rows is timed).
 
 For prediction: ``transformers.pipeline`` with the best of several batch sizes, on texts in their order and sorted by
-length, and ``predict_proba``. Repeats are interleaved; a ratio is taken within a repeat. Tokens are those of the texts,
-padding not counted.
+length, and ``predict_proba``. Repeats are interleaved; a ratio is taken within a repeat. The number of a repeat is its
+seed, and accuracy that on ``test.csv``. Tokens are those of the texts, padding not counted.
 """
 
 import argparse
@@ -21,6 +22,8 @@ import platform
 import statistics
 import tempfile
 import time
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -48,27 +51,30 @@ class Rows(torch.utils.data.Dataset):
         return {**{name: values[i] for name, values in self.encoded.items()}, "labels": int(self.target[i])}
 
 
-class PaddedDIMPTrainer(transformers.Trainer):
-    """DIMP-Loss with the checker inside the step."""
+class PaddedTrainer(transformers.Trainer):
+    """DIMP-Loss (one checker), or IMP-Loss (two), with the checkers inside the step."""
 
     def compute_loss(self, model, inputs, return_outputs=False, **kwargs):
-        """Return the mean DIMP-Loss of a batch."""
+        """Return the mean loss of a batch."""
         labels = inputs.pop("labels")
         logits = model(**inputs).logits
         with torch.no_grad():
-            quality = self.checker(**inputs).logits.softmax(1).gather(1, labels[:, None])[:, 0]
-        own = logits.softmax(1).gather(1, labels[:, None])[:, 0]
-        cross_entropy = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-        return (quality / own.detach() * cross_entropy).mean()
+            probas = [checker(**inputs).logits.softmax(1) for checker in self.checkers]
+        quality, denominator = (*probas, logits.detach().softmax(1))[:2]
+        weight = (quality / denominator).gather(1, labels[:, None])[:, 0]
+        return (weight * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).mean()
 
 
-def trainer_seconds(args, X, target, n_classes, *, best, checker=None):
+def train_with_trainer(args, X, target, n_classes, seed, *, best, checkers=()):
+    """Return seconds, and a function that labels texts."""
     started = time.perf_counter()
+    transformers.set_seed(seed)
     tokenizer = transformers.AutoTokenizer.from_pretrained(args.encoder)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(args.encoder, num_labels=n_classes)
     with tempfile.TemporaryDirectory() as folder:
         settings = transformers.TrainingArguments(
             folder,
+            seed=seed,
             num_train_epochs=args.epochs,
             per_device_train_batch_size=32,
             learning_rate=5e-5,
@@ -82,16 +88,43 @@ def trainer_seconds(args, X, target, n_classes, *, best, checker=None):
             bf16=best and _net.resolve_precision("auto", torch.device(args.device)) == torch.bfloat16,
         )
         encoded = tokenizer(X, truncation=True, max_length=MAX_LENGTH, padding=False if best else "max_length")
-        kind = transformers.Trainer if checker is None else PaddedDIMPTrainer
+        kind = PaddedTrainer if checkers else transformers.Trainer
         collator = transformers.DataCollatorWithPadding(tokenizer)
         trainer = kind(model, settings, train_dataset=Rows(encoded, target), data_collator=collator)
-        if checker is not None:
-            trainer.checker = checker.to(args.device)
+        trainer.checkers = [checker.to(args.device) for checker in checkers]
         trainer.train()
-        return time.perf_counter() - started
+        seconds = time.perf_counter() - started
+    model.eval()
+
+    @torch.inference_mode()
+    def predict(texts):
+        labels = []
+        for start in range(0, len(texts), 64):
+            batch = tokenizer(
+                texts[start : start + 64], truncation=True, max_length=MAX_LENGTH, padding=True, return_tensors="pt"
+            )
+            labels.append(model(**batch.to(args.device)).logits.argmax(1).cpu().numpy())
+        return np.concatenate(labels)
+
+    return seconds, predict
 
 
-def skorch_seconds(args, X, target, n_classes):
+def train_with_setfit(args, X, target, real_X, real_target, seed):
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+
+    started = time.perf_counter()
+    model = SetFitModel.from_pretrained(args.encoder, local_files_only=True, device=args.device)
+    rows = Dataset.from_dict({"text": [*X, *real_X], "label": np.concatenate([target, real_target]).tolist()})
+    with tempfile.TemporaryDirectory() as folder:
+        settings = TrainingArguments(
+            folder, num_epochs=1, num_iterations=1, batch_size=32, max_length=MAX_LENGTH, seed=seed, report_to="none"
+        )
+        Trainer(model=model, args=settings, train_dataset=rows).train()
+    return time.perf_counter() - started, lambda texts: np.asarray(model.predict(texts))
+
+
+def train_with_skorch(args, X, target, n_classes, seed):
     from sklearn.pipeline import Pipeline
     from skorch import NeuralNetClassifier
     from skorch.hf import HuggingfacePretrainedTokenizer
@@ -119,15 +152,17 @@ def skorch_seconds(args, X, target, n_classes):
         verbose=0,
     )
     tokenizer = HuggingfacePretrainedTokenizer(args.encoder, max_length=MAX_LENGTH)
+    torch.manual_seed(seed)
     started = time.perf_counter()
-    Pipeline([("tokenizer", tokenizer), ("net", net)]).fit(X, target)
-    return time.perf_counter() - started
+    pipeline = Pipeline([("tokenizer", tokenizer), ("net", net)]).fit(X, target)
+    return time.perf_counter() - started, pipeline.predict
 
 
-def fit_seconds(classifier, X, y):
+def train_with_skweight(classifier, X, target, seed):
+    classifier.set_params(random_state=seed)
     started = time.perf_counter()
-    classifier.fit(X, y)
-    return time.perf_counter() - started
+    classifier.fit(X, target)
+    return time.perf_counter() - started, classifier.predict
 
 
 def pipeline_seconds(classify, X, batch_size, by_length):
@@ -143,20 +178,27 @@ def predict_seconds(classifier, X):
     return time.perf_counter() - started
 
 
-def interleave(contenders, repeats):
-    """Seconds of each contender in each repeat, one warm-up first."""
-    seconds = {name: [] for name in contenders}
-    for repeat in range(repeats + 1):
+def interleave(contenders, repeats, score=None):
+    """Seconds, and accuracy if there is a score, of each contender in each repeat; one warm-up first."""
+    seconds, accuracy = {name: [] for name in contenders}, {name: [] for name in contenders}
+    for repeat in range(-1, repeats):
         for name, run in contenders.items():
-            taken = run()
-            if repeat:
-                seconds[name].append(taken)
-                print(f"repeat {repeat}: {name} {taken:.2f} s", flush=True)
-    return seconds
+            taken = run(max(repeat, 0))
+            if repeat < 0:
+                continue
+            taken, predict = taken if score else (taken, None)
+            seconds[name].append(taken)
+            if score:
+                accuracy[name].append(score(predict))
+            shown = f", accuracy {accuracy[name][-1]:.3f}" if score else ""
+            print(f"repeat {repeat}: {name} {taken:.2f} s{shown}", flush=True)
+    return seconds, accuracy
 
 
-def table(seconds, n_tokens, reference):
+def table(seconds, n_tokens, reference, accuracy=None):
     lines = [f"| contender | seconds | tokens/s | {reference} is faster by |", "|---|---|---|---|"]
+    if accuracy:
+        lines = [lines[0] + " accuracy |", lines[1] + "---|"]
     for name, taken in seconds.items():
         ratios = [other / own for other, own in zip(taken, seconds[reference], strict=True)]
         cells = [
@@ -164,6 +206,10 @@ def table(seconds, n_tokens, reference):
             f"{n_tokens / statistics.median(taken):.0f}",
             "" if name == reference else f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})",
         ]
+        if accuracy:
+            values = np.array(accuracy[name])
+            error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
+            cells.append(f"{100 * values.mean():.1f} ± {100 * error:.1f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -186,8 +232,8 @@ def main():
     parser.add_argument("--data", required=True, help="folder with real_train.csv, test.csv and synthetic files")
     parser.add_argument("--synthetic", required=True, help="synthetic_NAME.csv, or NAME alone")
     parser.add_argument("--encoder", required=True)
-    parser.add_argument("--rows", type=int, default=256)
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="*", help="names of the contenders for training to run; all by default")
     parser.add_argument("--device", default="cpu")
@@ -202,59 +248,70 @@ def main():
     rows = np.random.RandomState(0).permutation(len(task.synth_X))[: args.rows]
     X, y = [task.synth_X[i] for i in rows], np.array(task.synth_y)[rows]
     classes, target = np.unique(y, return_inverse=True)
-    settings = {
-        "max_epochs": args.epochs,
-        "lr": 5e-5,
-        "max_length": MAX_LENGTH,
-        "device": args.device,
-        "random_state": 0,
-    }
-    checker = CrossEntropyClassifier(args.encoder, **settings).fit(task.real_X, task.real_y)
+    real_target, test_target = (np.searchsorted(classes, labels) for labels in (task.real_y, task.test_y))
+    settings = {"max_epochs": args.epochs, "lr": 5e-5, "max_length": MAX_LENGTH, "device": args.device}
+    checker = CrossEntropyClassifier(args.encoder, **settings, random_state=0).fit(task.real_X, real_target)
     n_tokens = int(sum(map(len, checker.tokenizer_(X, truncation=True, max_length=MAX_LENGTH)["input_ids"])))
+    cross_entropy = CrossEntropyClassifier(args.encoder, **settings)
     dimp = DIMPClassifier(args.encoder, quality_checker=FrozenEstimator(checker), **settings)
 
+    trainer = partial(train_with_trainer, args, X, target, len(classes))
+    model = checker.module_
     training = {
-        "padded recipe": lambda: trainer_seconds(args, X, target, len(classes), best=False, checker=checker.module_),
-        "Trainer at its best": lambda: trainer_seconds(args, X, target, len(classes), best=True),
-        "skorch recipe": lambda: skorch_seconds(args, X, target, len(classes)),
-        "skweight cross-entropy": lambda: fit_seconds(CrossEntropyClassifier(args.encoder, **settings), X, y),
-        "skweight DIMP": lambda: fit_seconds(dimp, X, y),
+        "padded DIMP recipe": partial(trainer, best=False, checkers=[model]),
+        "padded IMP recipe": partial(trainer, best=False, checkers=[model, model]),
+        "Trainer at its best": partial(trainer, best=True),
+        "skorch recipe": partial(train_with_skorch, args, X, target, len(classes)),
+        "SetFit": partial(train_with_setfit, args, X, target, task.real_X, real_target),
+        "skweight cross-entropy": partial(train_with_skweight, cross_entropy, X, target),
+        "skweight DIMP": partial(train_with_skweight, dimp, X, target),
     }
-    training = {name: run for name, run in training.items() if not args.only or name in args.only}
+    if args.only is None and find_spec("setfit") is None:
+        del training["SetFit"]
+    training = {name: run for name, run in training.items() if args.only is None or name in args.only}
     classify = transformers.pipeline(
         "text-classification", model=checker.module_, tokenizer=checker.tokenizer_, device=args.device
     )
+    test_X = task.test_X[: args.rows]
+    n_test_tokens = int(sum(map(len, checker.tokenizer_(test_X, truncation=True, max_length=MAX_LENGTH)["input_ids"])))
     best = min(
         ((size, by_length) for size in (1, 8, 32) for by_length in (False, True)),
-        key=lambda setting: pipeline_seconds(classify, X, *setting),
+        key=lambda setting: pipeline_seconds(classify, test_X[:300], *setting),
     )
     name = f"pipeline, batch_size={best[0]}{', sorted by length' * best[1]}"
     prediction = {
-        name: lambda: pipeline_seconds(classify, X, *best),
-        "predict_proba": lambda: predict_seconds(checker, X),
+        name: lambda seed: pipeline_seconds(classify, test_X, *best),
+        "predict_proba": lambda seed: predict_seconds(checker, test_X),
     }
-    seconds = {"training": interleave(training, args.repeats), "prediction": interleave(prediction, args.repeats)}
-    texts = f"{len(X)} texts, {n_tokens} tokens, {args.epochs} epochs"
+    predicting, _ = interleave(prediction, args.repeats)
+    seconds, accuracy = interleave(
+        training, args.repeats, lambda predict: float(np.mean(predict(task.test_X) == test_target))
+    )
     machine = f"{platform.machine()}, {args.device}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    print(f"\n{Path(args.data).name} ({args.synthetic}): {texts}; {machine}, medians of {args.repeats}\n")
-    if "skweight cross-entropy" in training:
-        print(table(seconds["training"], args.epochs * n_tokens, "skweight cross-entropy"), "\n")
-    print(table(seconds["prediction"], n_tokens, "predict_proba"))
+    print(f"\n{Path(args.data).name} ({args.synthetic}); {machine}, medians of {args.repeats}\n")
+    reference = "skweight cross-entropy"
+    if reference in training:
+        print(f"Training: {len(X)} texts, {n_tokens} tokens, {args.epochs} epochs\n")
+        print(table(seconds, args.epochs * n_tokens, reference, accuracy), "\n")
+    print(f"Prediction: {len(test_X)} texts, {n_test_tokens} tokens\n")
+    print(table(predicting, n_test_tokens, "predict_proba"))
     # Six (training) and two (prediction) operations for each token and parameter outside of the embedding matrices.
     weights = sum(p.numel() for n, p in checker.module_.named_parameters() if "embeddings" not in n)
-    peak = matmul_gflops(args.device)
-    train = statistics.median(seconds["training"].get("skweight cross-entropy", [np.nan]))
-    predict = statistics.median(seconds["prediction"]["predict_proba"])
-    train_gflops = 6 * weights * args.epochs * n_tokens / train / 1e9
-    predict_gflops = 2 * weights * n_tokens / predict / 1e9
-    print(
-        f"\nMatrix product, float32: {peak:.0f} GFLOP/s; {weights / 1e6:.2f} M parameters outside of embeddings. ",
-        end="",
-    )
-    print(f"Training: {train_gflops:.0f} GFLOP/s ({train_gflops / peak:.0%}), loading the model included; ", end="")
-    print(f"prediction: {predict_gflops:.0f} GFLOP/s ({predict_gflops / peak:.0%}), tokenising included.")
+    dtype = _net.resolve_precision("auto", torch.device(args.device))
+    for what, operations, tokens, taken, precision in (
+        ("Training", 6, args.epochs * n_tokens, seconds.get(reference), dtype),
+        ("Prediction", 2, n_test_tokens, predicting["predict_proba"], torch.float32),
+    ):
+        if taken:
+            taken, peak = statistics.median(taken), matmul_gflops(args.device, precision)
+            rate = operations * weights * tokens / taken / 1e9
+            work = f"{operations} x {weights / 1e6:.2f} M parameters outside of embeddings x {tokens} tokens"
+            share = f"{rate / peak:.0%} of the {peak:.0f} of a {precision} matrix product"
+            print(f"\n{what}: {work} / {taken:.2f} s = {rate:.0f} GFLOP/s, {share}")
     if args.json:
-        Path(args.json).write_text(json.dumps({"args": vars(args), "tokens": n_tokens, **seconds}, indent=1) + "\n")
+        figures = {"training": seconds, "accuracy": accuracy, "prediction": predicting}
+        about = {"args": vars(args), "machine": machine, "tokens": n_tokens, "test_tokens": n_test_tokens}
+        Path(args.json).write_text(json.dumps({**about, **figures}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Command line: ``python -m skweight demo | fit | predict``."""
 
 import argparse
-import csv
 import sys
 import time
 from pathlib import Path
@@ -53,8 +52,15 @@ def _parser():
 
     predict = commands.add_parser("predict", help="label texts with a saved model")
     predict.add_argument("model", type=Path, metavar="DIR", help="folder that `fit --save` wrote")
-    predict.add_argument("texts", type=Path, help="CSV with texts")
-    predict.add_argument("--out", type=Path, help="write here instead of to the screen")
+    predict.add_argument("texts", type=Path, metavar="INPUT", help="texts, .csv or .parquet")
+    predict.add_argument("--out", type=Path, help="write here, .csv or .parquet, instead of to the screen as CSV")
+    predict.add_argument(
+        "--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the input to copy into the output"
+    )
+    predict.add_argument("--chunk-rows", type=int, default=10_000, help="rows in memory at a time (default 10000)")
+    predict.add_argument(
+        "--restart", action="store_true", help="begin anew, not where an earlier run of the same command was stopped"
+    )
     _add_columns(predict)
     predict.set_defaults(run=_predict)
     return parser
@@ -123,22 +129,23 @@ def _class_of(method):
 
 
 def _predict(args):
-    from skweight import _persistence
-    from skweight.datasets import load_csv
+    from skweight import _stream
 
-    classifier = _persistence.load(args.model)
-    texts, _ = load_csv(args.texts, text=args.text_column, label=None)
-    proba = classifier.predict_proba(texts)
-    labels = classifier.classes_[proba.argmax(axis=1)]
-    file = open(args.out, "w", encoding="utf-8", newline="") if args.out else sys.stdout  # noqa: SIM115
-    try:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["label", *(f"p({label})" for label in classifier.classes_)])
-        writer.writerows([label, *(f"{p:.6f}" for p in row)] for label, row in zip(labels, proba, strict=True))
-    finally:
-        if args.out:
-            file.close()
-            print(f"{len(texts)} rows written to {args.out}")
+    if args.chunk_rows < 1:
+        raise ValueError(f"--chunk-rows must be at least 1, got {args.chunk_rows}.")
+    source = _stream.open_input(args.texts, args.text_column, args.keep)
+    if args.out is None:
+        _stream.write_csv(sys.stdout, source, _stream.load_model(args.model), args.chunk_rows)
+    else:
+        n_rows = _stream.predict_file(
+            args.model,
+            source,
+            args.out,
+            chunk_rows=args.chunk_rows,
+            restart=args.restart,
+            log=lambda line: print(line, file=sys.stderr),
+        )
+        print(f"{n_rows} rows written to {args.out}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The scikit-learn contract, once, for every text classifier of this package."""
 
+import itertools
 import os
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -13,7 +14,16 @@ from sklearn.utils.validation import _num_samples, check_array, check_is_fitted,
 
 from skweight._features import Features, check_features
 from skweight._labels import check_is_real, check_labels
-from skweight._text import TokenizedTexts, check_texts, name_rows, tokenize, warn_if_truncated, warn_if_unknown
+from skweight._text import (
+    Tally,
+    TokenizedTexts,
+    check_texts,
+    count_empty,
+    name_rows,
+    tokenize,
+    warn_if_truncated,
+    warn_if_unknown,
+)
 from skweight._weights import effective_sample_size
 from skweight.exceptions import RealDataSlicedWarning, warn
 
@@ -251,14 +261,15 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         FloatingPointError
             If the loss becomes infinite or NaN.
         """
-        from skweight import _net
+        from skweight import _net, _processes
 
+        world = _processes.join(self.device)
         device = _net.resolve_device(self.device)
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)  # an interrupted fit must not leave half of an older one behind
         rng = check_random_state(self.random_state)
         # One seed for each use, drawn up front: what the checkers do does not change how the classifier itself trains.
-        seed, holdout_seed, weights_seed = (int(s) for s in rng.randint(np.iinfo(np.int32).max, size=3))
+        seed, holdout_seed, weights_seed = world.agree(rng.randint(np.iinfo(np.int32).max, size=3).tolist())
         data = self._check_data(X, y, real_X, real_y, is_real, sample_weight)
         tokenizer: Any = None if self._passthrough else self._load_tokenizer()
         self._encode_data(data, tokenizer)
@@ -401,11 +412,12 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         weight = _check_sample_weight(sample_weight, n_rows)
         return Rows(rows, labels[kept], None if weight is None else weight[kept], kept), n_rows
 
-    def _check_inputs(self, X, name="X", *, reset=False, min_samples=1, drop_missing=False):
+    def _check_inputs(self, X, name="X", *, reset=False, min_samples=1, drop_missing=False, batch=False):
         """Rows of X in the form that checkers read, and which rows of X they are."""
         if self._passthrough:
+            min_samples = 0 if batch else min_samples
             return check_features(self, X, name, reset=reset, min_samples=min_samples, drop_missing=drop_missing)
-        rows = check_texts(X, name, min_samples=min_samples, drop_missing=drop_missing)
+        rows = check_texts(X, name, min_samples=min_samples, drop_missing=drop_missing, batch=batch)
         if hasattr(X, "columns") and (reset or hasattr(self, "feature_names_in_")):
             validate_data(self, X, reset=reset, skip_check_array=True)  # keeps, or compares, the names of the columns
         return rows
@@ -475,27 +487,76 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features)
-            Texts, pairs of texts, or rows of numbers, as in :meth:`fit`.
+        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features), or iterator of such batches
+            Texts, pairs of texts, or rows of numbers, as in :meth:`fit`. Each item of an iterator (whatever has
+            ``__next__``, as a generator does) is a batch of rows, which may be empty.
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_classes), float64
+        proba : ndarray of shape (n_samples, n_classes), float64, or generator of such arrays
             Columns in the order of ``classes_``. Computed in float32 whatever `precision` the model was trained in.
+            For an iterator, yields one array for each batch, in order. A batch is read when its array is asked for, and
+            forgotten before the next; warnings come once, after the last batch, and speak of all of them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skweight.baselines import CrossEntropyClassifier
+        >>> X = np.random.RandomState(0).randn(50, 2)
+        >>> clf = CrossEntropyClassifier("passthrough", max_epochs=1, random_state=0).fit(X, X[:, 0] > 0)
+        >>> [proba.shape for proba in clf.predict_proba(X[i : i + 20] for i in range(0, 50, 20))]
+        [(20, 2), (20, 2), (10, 2)]
         """
         check_is_fitted(self)
+        if hasattr(X, "__next__"):
+            return self._predict_proba_of_batches(X)
+        tokens = self._encode_rows(X if isinstance(X, TokenizedTexts) else self._check_inputs(X)[0])
+        if not self._passthrough:
+            warn_if_truncated(tokens, self.max_length)
+        return self._predict_proba_of_tokens(tokens)
+
+    def _predict_proba_of_batches(self, batches):
+        tally = Tally()
+
+        def predict_proba(batch, i):
+            name = f"batch {i}"
+            if isinstance(batch, str):
+                raise TypeError(
+                    f"{name} is a single text. Each item of an iterator must be a batch, e.g. a list of texts; for an "
+                    "iterator of single texts, pass list(X), or cut it into batches with itertools.batched."
+                )
+            # scikit-learn's checks would miss the second dimension of an empty list.
+            empty_list = isinstance(batch, list | tuple) and not batch
+            rows = batch if empty_list else self._check_inputs(batch, name, batch=True)[0]
+            if not len(rows):
+                return np.empty((0, len(self.classes_)))
+            tokens = self._encode_rows(rows, name)
+            if not self._passthrough:
+                tally.n_texts += len(tokens)
+                tally.n_empty += count_empty(rows)
+                tally.n_truncated += tokens.n_truncated
+            return self._predict_proba_of_tokens(tokens)
+
+        # Unlike a loop, map holds no batch while it asks for the next.
+        yield from map(predict_proba, batches, itertools.count())
+        tally.warn(self.max_length)
+
+    def _encode_rows(self, rows, name="X"):
+        if self._passthrough:
+            return Features(rows)
+        if isinstance(rows, TokenizedTexts):
+            tokens = rows
+        else:
+            tokens = tokenize(rows, self.tokenizer_, self.max_length, self._token_source())
+        if tokens.paired != self.text_pairs_:
+            kinds = ("pairs of texts", "single texts")
+            fitted, given = kinds if self.text_pairs_ else kinds[::-1]
+            raise ValueError(f"{type(self).__name__} was fitted on {fitted}, but {name} holds {given}.")
+        return tokens
+
+    def _predict_proba_of_tokens(self, tokens):
         from skweight import _net
 
-        rows: Any = X if isinstance(X, TokenizedTexts) else self._check_inputs(X)[0]
-        if self._passthrough:
-            tokens: Any = Features(rows)
-        else:
-            tokens = rows if rows is X else tokenize(rows, self.tokenizer_, self.max_length, self._token_source())
-            warn_if_truncated(tokens, self.max_length)
-            if tokens.paired != self.text_pairs_:
-                kinds = ("pairs of texts", "single texts")
-                fitted, given = kinds if self.text_pairs_ else kinds[::-1]
-                raise ValueError(f"{type(self).__name__} was fitted on {fitted}, but X holds {given}.")
         logits = _net.predict_logits(self.module_, tokens).astype(np.float64)
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
         return proba / proba.sum(axis=1, keepdims=True)
@@ -505,15 +566,18 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features)
-            Texts, pairs of texts, or rows of numbers, as in :meth:`fit`.
+        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features), or iterator of such batches
+            As in :meth:`predict_proba`.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
-            Labels, in the data type of the `y` that the classifier was fitted on.
+        y : ndarray of shape (n_samples,), or generator of such arrays
+            Labels, in the data type of the `y` that the classifier was fitted on. For an iterator, yields one array for
+            each batch, as in :meth:`predict_proba`.
         """
         proba = self.predict_proba(X)
+        if hasattr(X, "__next__"):
+            return (self.classes_[batch.argmax(axis=1)] for batch in proba)
         return self.classes_[proba.argmax(axis=1)]
 
     # -- persistence ---------------------------------------------------------------------------------------------------

@@ -5,8 +5,13 @@ from functools import partial
 from numbers import Real
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -19,6 +24,22 @@ from skweight.exceptions import warn
 # What the default quality checker trains with: a few hundred rows need larger steps, and more of them, than thousands.
 # benchmarks/quality_checker.py compares budgets.
 QUALITY_CHECKER_BUDGET = {"max_epochs": 10, "batch_size": 16, "lr": 1e-4}
+
+
+def _fast_checker(passthrough):
+    """Make what diversity_checker="fast" stands for; benchmarks/cheap_imp.py compares it with others.
+
+    A word or a pair of words that only one row holds tells that row apart, and one that is in two copies tells them
+    apart more surely: more so than an encoder, which has learnt to see past words.
+    """
+    if passthrough:
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    words = TfidfVectorizer(preprocessor=_lower_case, ngram_range=(1, 2), sublinear_tf=True)
+    return make_pipeline(words, LogisticRegression(C=10, max_iter=300))
+
+
+def _lower_case(text):
+    return (text if isinstance(text, str) else " ".join(text)).lower()
 
 
 class _BaseImportanceClassifier(BaseTextClassifier):
@@ -135,6 +156,8 @@ class _BaseImportanceClassifier(BaseTextClassifier):
         checker = getattr(self, name)
         if checker is None:
             checker = self._default_checkers()[name]
+        elif isinstance(checker, str):
+            checker = _fast_checker(self._passthrough)
         if not hasattr(checker, "predict_proba"):
             raise TypeError(
                 f"{name} is {_class_name(checker)}, which has no predict_proba; weights need the probability of a "
@@ -150,8 +173,7 @@ class _BaseImportanceClassifier(BaseTextClassifier):
             checker = _seeded(clone(checker), seed)
             if isinstance(checker, BaseTextClassifier):
                 checker._title = name.replace("_", " ")
-            weighted = rows.weight is not None and has_fit_parameter(checker, "sample_weight")
-            weight = {"sample_weight": rows.weight} if weighted else {}
+            weight = {} if rows.weight is None else _weight_params(checker, rows.weight)
             unfitted = clone(checker)
 
             def key():
@@ -159,14 +181,29 @@ class _BaseImportanceClassifier(BaseTextClassifier):
 
             checker = self._recall(lambda: checker.fit(self._read_by(checker, rows), rows.y, **weight), key)
         proba = self._recall(
-            lambda: label_proba(checker, self._read_by(checker, synthetic), synthetic.y),
+            lambda: self._label_proba(checker, synthetic),
             lambda: (*key(), synthetic.X, synthetic.y),
         )
         return checker, proba
 
+    def _label_proba(self, checker, rows):
+        """Probability of each row's own label, each process computing its share."""
+        from skweight import _processes
+
+        world = _processes.world()
+        if len(rows) < world.size:
+            return label_proba(checker, self._read_by(checker, rows), rows.y)
+        own = rows if world.size == 1 else rows.take(world.shard(np.arange(len(rows))))
+        return world.gather_array(label_proba(checker, self._read_by(checker, own), own.y), len(rows))
+
     def _recall(self, compute, content):
         """Return ``compute()``, from the cache if there is one; only then is `content` asked what it depends on."""
-        return compute() if self.memory is None else recall(self.memory, compute, *content())
+        from skweight import _processes
+
+        # What one process finds in its cache another might have to compute, with all of them.
+        if self.memory is None or _processes.world().size > 1:
+            return compute()
+        return recall(self.memory, compute, *content())
 
     def _tokenize(self, texts, tokenizer):
         return self._recall(
@@ -240,10 +277,12 @@ class IMPClassifier(_BaseImportanceClassifier):
         :class:`~skweight.baselines.CrossEntropyClassifier` on the same encoder with a budget for a few hundred rows;
         its parameters can be set, as ``quality_checker__max_epochs``. ``FrozenEstimator(fitted)`` is used as it is, and
         no real rows are needed.
-    diversity_checker : classifier or "drop", default=None
+    diversity_checker : classifier, "fast" or "drop", default=None
         The same, fitted on the synthetic rows. None takes a :class:`~skweight.baselines.CrossEntropyClassifier` with
         this classifier's own training parameters; a search over one of those then fits it anew, unless it is set apart,
-        as ``diversity_checker__lr=5e-5``. "drop" leaves the denominator out: a row weighs :math:`P'(y|x)`.
+        as ``diversity_checker__lr=5e-5``. "fast" is a logistic regression on words and pairs of words (TF-IDF), on
+        numbers one on standardised features: it takes seconds, and tells duplicates apart better than an encoder does.
+        "drop" leaves the denominator out: a row weighs :math:`P'(y|x)`.
     gamma : float, default=1.0
         Exponent of the weight; 0 is plain cross-entropy.
     clip : float, default=None
@@ -362,7 +401,7 @@ class IMPClassifier(_BaseImportanceClassifier):
 
     _parameter_constraints: dict = {
         **_BaseImportanceClassifier._parameter_constraints,
-        "diversity_checker": [HasMethods(["fit"]), StrOptions({"drop"}), None],
+        "diversity_checker": [HasMethods(["fit"]), StrOptions({"drop", "fast"}), None],
         "normalize": [StrOptions({"global"}), None],
     }
 
@@ -649,6 +688,17 @@ def _compute_weights(classifier, X, y, denominator):
         clip=classifier.clip,
         normalize=None if classifier.normalize is None else "global",
     )
+
+
+def _weight_params(checker, weight):
+    """Arguments of a checker's fit that hand over the weights of its rows, if it can take them."""
+    if has_fit_parameter(checker, "sample_weight"):
+        return {"sample_weight": weight}
+    last = checker.steps[-1] if isinstance(checker, Pipeline) else None
+    # With metadata routing it is the user who says which step asks for weights.
+    if last and has_fit_parameter(last[1], "sample_weight") and not get_config()["enable_metadata_routing"]:
+        return {f"{last[0]}__sample_weight": weight}
+    return {}
 
 
 def _class_name(checker):

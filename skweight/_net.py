@@ -7,6 +7,7 @@ needs, mixed precision, a schedule from the true number of steps, and a private 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -33,9 +34,10 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
 from skweight._features import Features
+from skweight._processes import World, world
+from skweight._shortcuts import first_token, quick_dropout, used_vocabulary
 from skweight._text import TokenizedTexts, bucketed_batches, sorted_batches
 
-_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "features")
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -52,8 +54,10 @@ def resolve_device(device):
     """
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     present = [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
-    if device == "auto":
+    if device == "auto" and not cuda:
         return torch.device(present[0])
+    if device == "auto":
+        device = "cuda"
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
@@ -256,59 +260,6 @@ def make_head(features, labels, seed):
     return head.eval()
 
 
-# -- vocabulary -------------------------------------------------------------------------------------------------------
-
-
-class _UsedEmbedding(torch.nn.Module):
-    """Rows of an embedding matrix for the tokens that occur, looked up by the tokens' own numbers."""
-
-    number: torch.Tensor
-
-    def __init__(self, full, used):
-        super().__init__()
-        number = torch.full((full.num_embeddings,), -1, dtype=torch.long)
-        number[used] = torch.arange(len(used))
-        self.register_buffer("number", number.to(full.weight.device), persistent=False)
-        self.weight = torch.nn.Parameter(full.weight.detach()[used.to(full.weight.device)])
-        self.padding_idx = None if full.padding_idx is None else int(number[full.padding_idx])
-        self.num_embeddings, self.embedding_dim = full.num_embeddings, full.embedding_dim
-
-    def forward(self, ids):
-        return functional.embedding(self.number[ids], self.weight, self.padding_idx)
-
-
-@contextmanager
-def used_vocabulary(module, ids):
-    """Train only the embeddings of the tokens `ids` inside the block.
-
-    The gradient of an embedding matrix is as large as the matrix, which is half of a small encoder, while a batch
-    touches a few hundred of its rows. Rows of tokens that do not occur have no gradient, so Adam would not move them:
-    leaving them out changes the results by rounding only, if there is no weight decay.
-
-    Parameters
-    ----------
-    module : transformers.PreTrainedModel
-    ids : ndarray of int
-        Every token that will be looked up.
-    """
-    full = module.get_input_embeddings()
-    owners = [name for name, value in module.named_parameters(remove_duplicate=False) if value is full.weight]
-    plain = type(full) is torch.nn.Embedding and full.max_norm is None and not full.scale_grad_by_freq
-    if not plain or len(owners) != 1 or not full.weight.requires_grad:
-        yield
-        return
-    padding = [] if full.padding_idx is None else [full.padding_idx]
-    used = torch.from_numpy(np.unique(np.concatenate([ids, padding])).astype(np.int64))
-    small = _UsedEmbedding(full, used)
-    module.set_input_embeddings(small)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            full.weight[used.to(full.weight.device)] = small.weight
-        module.set_input_embeddings(full)
-
-
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
@@ -331,13 +282,28 @@ class LabelledRows(torch.utils.data.Dataset):
     def __len__(self):
         return len(self.tokens)
 
-    def batch(self, rows, device):
-        """Return inputs, loss columns and row numbers of a batch as one dictionary, and its targets."""
-        batch = {**self.tokens.batch(rows), "row": rows}
+    def batch(self, rows, device, own=None):
+        """Return row numbers, loss columns and inputs of a batch as one dictionary, and its targets.
+
+        `own` are the rows whose inputs this process needs; all by default.
+        """
+        batch = {"row": _to_device(rows, device)}
         for name, column in self.columns.items():
-            batch[name] = column[rows].astype(np.float32)
-        target = self.target[rows]
-        return {name: _to_device(values, device) for name, values in batch.items()}, _to_device(target, device)
+            batch[name] = _to_device(column[rows].astype(np.float32), device)
+        inputs = self.tokens.batch(rows if own is None else own)
+        batch["inputs"] = _Inputs({name: _to_device(values, device) for name, values in inputs.items()}, len(rows))
+        return batch, _to_device(self.target[rows], device)
+
+
+@dataclass
+class _Inputs:
+    """What the module reads of a batch of `n_rows` rows, or of one process's share of them."""
+
+    tensors: dict[str, torch.Tensor]
+    n_rows: int
+
+    def __len__(self):
+        return self.n_rows  # skorch wants to see one length
 
 
 def _to_device(values, device):
@@ -354,18 +320,22 @@ class _Batches:
     data: LabelledRows
     draw: Callable[[], list[np.ndarray]]
     device: torch.device
+    world: World
 
     def __iter__(self) -> Iterator:
         for rows in self.draw():
-            yield self.data.batch(rows, self.device)
+            own = self.world.shard(rows)
+            # A process that has no row of a small batch computes one in vain: every step is one of all processes.
+            yield self.data.batch(rows, self.device, own if len(own) else rows[:1])
 
 
 class _TextNet(NeuralNet):
     """skorch's loop around a transformers model and a :class:`skweight.losses.WeightedLoss`."""
 
-    def __init__(self, module, *args, dtype, rng, **kwargs):
+    def __init__(self, module, *args, dtype, rng, world, **kwargs):
         self.dtype = dtype
         self.rng = rng
+        self.world = world
         super().__init__(module, *args, **kwargs)
 
     @property
@@ -397,17 +367,18 @@ class _TextNet(NeuralNet):
         if training:
             # One weight per row: what it weighed when it was last trained on.
             self.weights_ = torch.zeros(len(dataset), device=self.device)
-            return _Batches(dataset, lambda: bucketed_batches(lengths, self.batch_size, self.rng), self.device)
-        return _Batches(dataset, lambda: sorted_batches(lengths), self.device)
+            draw = partial(bucketed_batches, lengths, self.batch_size, self.rng)
+            return _Batches(dataset, draw, self.device, self.world)
+        return _Batches(dataset, lambda: sorted_batches(lengths), self.device, World())
 
     def infer(self, x, **fit_params):
-        return self.module_(**{name: x[name] for name in _INPUTS if name in x}).logits
+        return self.module_(**x["inputs"].tensors).logits
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         if not training:
             # The loss of real text under the plain model: what early stopping must watch.
             return functional.cross_entropy(y_pred.float(), y_true)
-        columns = {name: values for name, values in X.items() if name not in _INPUTS and name != "row"}
+        columns = {name: values for name, values in X.items() if name not in ("row", "inputs")}
         weight, cross_entropy = self.criterion_.rows(y_pred, y_true, **columns)
         self.weights_[X["row"]] = weight.detach().float()
         return (weight * cross_entropy).mean()
@@ -417,6 +388,7 @@ class _TextNet(NeuralNet):
         inputs, target = batch
         with torch.autocast(torch.device(self.device).type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             logits = self.infer(inputs)
+        logits = self.world.gather(logits.float(), len(target))
         loss = self.get_loss(logits, target, X=inputs, training=True)
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -424,6 +396,7 @@ class _TextNet(NeuralNet):
                 f"(rows {inputs['row'].tolist()}). Try a smaller lr, clip=10, or precision='fp32'."
             )
         self.scaler_.scale(loss).backward()
+        self.world.sum_gradients(self.module_.parameters())
         self.scaler_.unscale_(self.optimizer_)
         self.notify(
             "on_grad_computed", named_parameters=list(self.get_all_learnable_params()), batch=batch, training=True
@@ -455,6 +428,8 @@ class _StopTraining(Exception):  # noqa: N818 - no error
 
 class _EarlyStopping(EarlyStopping):
     def on_epoch_end(self, net, **kwargs):
+        # Processes whose losses differ in the last bit must not come to different conclusions.
+        net.history.record(self.monitor, net.world.agree(net.history[-1, self.monitor]))
         try:
             super().on_epoch_end(net, **kwargs)
         except KeyboardInterrupt:
@@ -542,6 +517,9 @@ def train(
     -------
     training : Training
     """
+    processes = world()
+    text = isinstance(data.tokens, TokenizedTexts)
+    processes.check_same(data.tokens.ids if text else data.tokens.values, data.target)
     steps = max_epochs * -(-len(data) // batch_size)
     all_callbacks = [
         ("schedule", LRScheduler(
@@ -575,9 +553,12 @@ def train(
         "verbose": 0,
         **(net_params or {}),
     }
-    with private_rng(seed), ExitStack() as stack:
+    # All processes draw the same batches, but each its own dropout masks.
+    with private_rng(seed + processes.rank), ExitStack() as stack:
+        stack.enter_context(quick_dropout(module))
+        stack.enter_context(first_token(module))
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
-        if isinstance(data.tokens, TokenizedTexts) and not weight_decay and not _own_optimizer(net_params):
+        if text and not weight_decay and not _own_optimizer(net_params):
             every = [data.tokens.ids] if valid is None else [data.tokens.ids, valid.tokens.ids]
             # Batches are padded with a token that need not occur in any text, nor be known to the embedding.
             stack.enter_context(used_vocabulary(module, np.concatenate([*every, [data.tokens.pad_id]])))
@@ -586,6 +567,7 @@ def train(
             criterion,
             dtype=resolve_precision(precision, device),
             rng=np.random.RandomState(seed),
+            world=processes,
             device=device,
             **settings,
         ).initialize()
@@ -641,7 +623,7 @@ def predict_logits(module, tokens):
     """
     device = next(module.parameters()).device
     logits = np.empty((len(tokens), module.config.num_labels), dtype=np.float32)
-    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False), first_token(module):
         # 1,024 tokens were a tenth faster than 4,096 on a CPU; the figure for other devices is a guess.
         for rows in sorted_batches(tokens.lengths, 1024 if device.type == "cpu" else 8192):
             batch = {name: _to_device(values, device) for name, values in tokens.batch(rows).items()}

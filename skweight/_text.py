@@ -22,7 +22,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 # -- validation -------------------------------------------------------------------------------------------------------
 
 
-def check_texts(X, name="X", *, min_samples=1, drop_missing=False):
+def check_texts(X, name="X", *, min_samples=1, drop_missing=False, batch=False):
     """Turn any accepted container into a list of texts, or of pairs of texts.
 
     Parameters
@@ -36,6 +36,9 @@ def check_texts(X, name="X", *, min_samples=1, drop_missing=False):
         Smallest number of rows allowed.
     drop_missing : bool, default=False
         Whether rows with a missing text are left out rather than refused.
+    batch : bool, default=False
+        Whether `X` is one batch of many. Then it may hold no rows, or empty texts only, and the caller warns once, of
+        the empty texts in all batches.
 
     Returns
     -------
@@ -67,18 +70,30 @@ def check_texts(X, name="X", *, min_samples=1, drop_missing=False):
         raise ValueError(
             f"{name} contains a missing value at {name_rows(missing)}; drop the row or replace it with an empty string."
         )
+    if batch:
+        return texts, np.array(kept, dtype=np.intp)
     min_samples = max(min_samples, 1)
     if len(texts) < min_samples:
         raise ValueError(
             f"Found array with {len(texts)} sample(s) (shape=({len(texts)},)) in {name} while a minimum of "
             f"{min_samples} is required."
         )
-    empty = sum(not "".join(text).strip() for text in texts)
+    empty = count_empty(texts)
     if empty == len(texts):
         raise ValueError(f"All {empty} texts in {name} are empty.")
-    if empty:
-        warn(f"SKW010: {empty} of {len(texts)} texts in {name} are empty.")
+    warn_if_empty(empty, len(texts), name)
     return texts, np.array(kept, dtype=np.intp)
+
+
+def count_empty(texts):
+    """How many texts, or pairs of texts, are empty or hold white space only."""
+    return sum(not "".join(text).strip() for text in texts)
+
+
+def warn_if_empty(n_empty, n_texts, name="X"):
+    """Warn if texts are empty."""
+    if n_empty:
+        warn(f"SKW010: {n_empty} of {n_texts} texts in {name} are empty.")
 
 
 def name_rows(rows, limit=10):
@@ -324,6 +339,28 @@ def _fit_for_tokenizer(text, tokenizer, max_length):
             return head, False  # more tokens than needed: the tokenizer itself still truncates, and says so
         size *= 4
     return text, False
+
+
+@dataclass
+class Tally:
+    """What there is to warn of, once, when all batches of a stream have been read.
+
+    Attributes
+    ----------
+    n_texts, n_empty, n_truncated : int
+    """
+
+    n_texts: int = 0
+    n_empty: int = 0
+    n_truncated: int = 0
+
+    def __len__(self):
+        return self.n_texts
+
+    def warn(self, max_length):
+        """Give the warnings that one array of all the texts would have given."""
+        warn_if_empty(self.n_empty, self.n_texts)
+        warn_if_truncated(self, max_length)
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ def walk(module):
 
 
 WALKS = {module: walk(module) for module in MODULES}
+NETWORKS = {"skweight._net", "skweight._processes", "skweight._shortcuts", "skweight.losses"}
 BASELINES = {module for module in MODULES if module.startswith("skweight.baselines")}
 
 
@@ -149,7 +150,7 @@ def test_the_network_is_imported_inside_functions():
 
 
 def test_only_network_and_losses_import_torch_when_they_are_imported():
-    assert importers("torch", "transformers", "skorch", lazily=False) == {"skweight._net", "skweight.losses"}
+    assert importers("torch", "transformers", "skorch", lazily=False) == NETWORKS
 
 
 def test_the_method_imports_base_weights_and_losses():

@@ -27,12 +27,13 @@ def write_rows(path, n, seed):
             writer.writerow([f"a {rng.choice(words[label])} {about[0]} and {about[1]} {i}", label])
 
 
-@pytest.mark.parametrize("page", ["model_selection.md", "pitfalls.md"])
+@pytest.mark.parametrize("page", ["model_selection.md", "pitfalls.md", "predicting_at_scale.md"])
 def test_every_snippet_of_the_guide_runs(page, tmp_path, monkeypatch, roomy_encoder):
     """In their order and in one namespace, on a tiny encoder and small files in place of the reader's own."""
     monkeypatch.chdir(tmp_path)
     write_rows("synthetic.csv", 48, seed=0)
     write_rows("real.csv", 24, seed=1)
+    write_rows("texts.csv", 60, seed=2)
     text = (GUIDE / page).read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
     assert len(blocks) == text.count("```python\n")

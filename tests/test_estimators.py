@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skweight import DIMPClassifier, IMPClassifier, importance_weights, label_proba
 from skweight.baselines import CrossEntropyClassifier, FocalClassifier
@@ -59,7 +61,7 @@ class Uniform(LogisticRegression):
 
 
 def test_weights_see_wrong_labels_and_training_on_them_is_better_on_real_text(minilm, themes):
-    training = {"max_epochs": 4, "lr": 3e-4, "batch_size": 16, "random_state": 0}
+    training = {"max_epochs": 3, "lr": 3e-4, "batch_size": 16, "random_state": 0}
     X, y, swapped = themes["X"], themes["y"], themes["swapped"]
     real = {"real_X": themes["real_X"], "real_y": themes["real_y"]}
     plain = CrossEntropyClassifier(minilm, **training).fit(X, y)
@@ -92,6 +94,41 @@ def test_imp_without_diversity_checker_weighs_by_quality_alone(tiny_encoder, toy
     clf = fit(quick(IMPClassifier, tiny_encoder, diversity_checker="drop"), toy)
     np.testing.assert_allclose(clf.sample_weight_, clf.quality_proba_, rtol=1e-6)
     assert not hasattr(clf, "diversity_checker_")
+
+
+def test_fast_diversity_checker_tells_copies_and_strange_rows_apart(tiny_encoder):
+    """Twelve different sentences, one of them there twice and one with another label than its words have elsewhere."""
+    X = ["good film", "good cast", "good plot", "good story", "good score", "bad film", "bad cast", "bad plot"]
+    X += ["bad story", "bad score", "good score", "good acting"]
+    y = ["fresh"] * 5 + ["rotten"] * 5 + ["fresh", "rotten"]
+    clf = quick(IMPClassifier, tiny_encoder, diversity_checker="fast", quality_checker=Uniform(), max_epochs=1)
+    clf.fit(X, y, real_X=["warm film", "dull film"], real_y=["fresh", "rotten"])
+    np.testing.assert_allclose(clf.sample_weight_, 0.5 / clf.diversity_proba_, rtol=1e-6)
+    np.testing.assert_allclose(clf.diversity_proba_, label_proba(clf.diversity_checker_, X, y))
+    assert clf.sample_weight_[4] == clf.sample_weight_[10] == clf.sample_weight_.min()
+    assert clf.sample_weight_.argmax() == 11
+
+
+def test_fast_diversity_checker_reads_pairs_and_numbers(tiny_encoder, toy):
+    pairs = {name: [(text, "a film") for text in toy[name]] for name in ("X", "real_X")}
+    clf = quick(IMPClassifier, tiny_encoder, diversity_checker="fast", quality_checker=Uniform())
+    fit(clf, {**toy, **pairs})
+    reference = fit(clone(clf), {**toy, "X": [f"{text} a film" for text in toy["X"]]})
+    np.testing.assert_allclose(clf.diversity_proba_, reference.diversity_proba_)
+    X = np.random.RandomState(0).normal(size=(12, 3))
+    clf.set_params(encoder="passthrough").fit(X, toy["y"], real_X=X[:6] + 1, real_y=toy["real_y"])
+    expected = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(X, toy["y"])
+    np.testing.assert_allclose(clf.diversity_proba_, label_proba(expected, X, toy["y"]))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_last_step_of_a_pipeline_gets_the_weights_of_the_rows(routing, tiny_encoder, toy):
+    weight = np.linspace(0.1, 3, 12)
+    with config_context(enable_metadata_routing=routing):
+        clf = fit(quick(IMPClassifier, tiny_encoder, diversity_checker=tfidf()), toy, sample_weight=weight)
+    own = {} if routing else {"logisticregression__sample_weight": weight / weight.mean()}
+    diversity = tfidf().fit(toy["X"], toy["y"], **own)
+    np.testing.assert_allclose(clf.diversity_proba_, label_proba(diversity, toy["X"], toy["y"]))
 
 
 def test_dimp_weights_of_the_last_step_use_the_model_of_that_step(tiny_encoder, toy):

@@ -1,15 +1,12 @@
 import logging
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
 from skorch.callbacks import Callback
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
-import skweight._net
 from skweight import DIMPClassifier
 from skweight._net import (
     length_limit,
@@ -17,7 +14,6 @@ from skweight._net import (
     load_tokenizer,
     resolve_device,
     resolve_precision,
-    used_vocabulary,
 )
 from skweight.baselines import CrossEntropyClassifier
 
@@ -268,89 +264,3 @@ def test_length_limit_counts_positions_from_behind_the_padding_index_where_the_a
     assert limit("roberta", max_position_embeddings=514, pad_token_id=1) == 512
     assert limit("mpnet", max_position_embeddings=514, pad_token_id=1) == 512
     assert limit("t5") is None
-
-
-# -- vocabulary -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def whole_vocabulary(monkeypatch):
-    """Let the whole embedding matrix be trained, by calling this."""
-    return lambda: monkeypatch.setattr(skweight._net, "used_vocabulary", lambda module, ids: nullcontext())
-
-
-def embeddings(clf):
-    return clf.module_.get_input_embeddings().weight.detach()
-
-
-@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"real_weight": 1.0}, {"precision": "bf16"}], ids=str)
-def test_training_the_used_embeddings_alone_changes_nothing(params, tiny_encoder, toy, whole_vocabulary):
-    clf = CrossEntropyClassifier(tiny_encoder, **{**QUICK, "lr": 1e-3, **params})
-    used = clone(clf).fit(**toy)
-    whole_vocabulary()
-    whole = clone(clf).fit(**toy)
-    torch.testing.assert_close(state(used.module_), state(whole.module_), rtol=0, atol=1e-6)
-    assert [name for name, _ in used.module_.named_parameters()] == [n for n, _ in whole.module_.named_parameters()]
-    assert type(used.module_.get_input_embeddings()) is torch.nn.Embedding
-
-
-def test_only_embeddings_of_tokens_that_occur_are_in_the_optimiser_and_move(tiny_encoder, toy):
-    clf, steps = spied(tiny_encoder, toy)
-    tokenizer = load_tokenizer(tiny_encoder)
-    used = {token for row in tokenizer(toy["X"])["input_ids"] for token in row} | {tokenizer.pad_token_id}
-    shapes = {tuple(p.shape) for _, _, params in steps[0][1] for p in params}
-    assert (len(used), 32) in shapes
-    before = load_module(tiny_encoder, ["fresh", "rotten"], 0).get_input_embeddings().weight
-    moved = (embeddings(clf) != before).any(dim=1).nonzero()[:, 0].tolist()
-    assert set(moved) == used - {tokenizer.pad_token_id}
-
-
-@pytest.mark.parametrize("params", [{"weight_decay": 0.1}, {"net_params": {"optimizer__weight_decay": 0.1}}], ids=str)
-def test_weight_decay_moves_all_embeddings(params, tiny_encoder, toy):
-    before = load_module(tiny_encoder, ["fresh", "rotten"], 0).get_input_embeddings().weight
-    clf, _ = spied(tiny_encoder, toy, lr=0.1, **params)
-    assert (embeddings(clf)[1:] != before[1:]).any(dim=1).all()
-
-
-def test_padding_that_the_embedding_does_not_know_of_is_looked_up(tiny_encoder, toy, monkeypatch, whole_vocabulary):
-    """As in decoders, whose padding token is one of the ordinary ones."""
-    load = skweight._net.load_module
-
-    def without_padding(*args):
-        module = load(*args)
-        module.get_input_embeddings().padding_idx = None
-        return module
-
-    monkeypatch.setattr(skweight._net, "load_module", without_padding)
-    clf = CrossEntropyClassifier(tiny_encoder, **QUICK)
-    toy["X"][0] += " with a long and tedious plot"  # so that batches hold padding
-    used = clone(clf).fit(toy["X"], toy["y"])
-    whole_vocabulary()
-    whole = clone(clf).fit(toy["X"], toy["y"])
-    torch.testing.assert_close(state(used.module_), state(whole.module_), rtol=0, atol=1e-6)
-
-
-def test_an_interrupted_training_puts_the_embeddings_back(tiny_encoder):
-    module = load_module(tiny_encoder, ["fresh", "rotten"], 0)
-    full = module.get_input_embeddings()
-    before = full.weight.detach().clone()
-
-    def interrupted():
-        with used_vocabulary(module, np.array([5, 7])):
-            module.get_input_embeddings().weight.data += 1
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert module.get_input_embeddings() is full
-    changed = (full.weight != before).any(dim=1).nonzero()[:, 0].tolist()
-    assert changed == [0, 5, 7]  # 0 is the padding
-
-
-def test_embeddings_that_another_layer_shares_are_left_whole(tiny_encoder):
-    module = load_module(tiny_encoder, ["fresh", "rotten"], 0)
-    full = module.get_input_embeddings()
-    module.twin = torch.nn.Linear(*full.weight.shape[::-1], bias=False)
-    module.twin.weight = full.weight
-    with used_vocabulary(module, np.array([5, 7])):
-        assert module.get_input_embeddings() is full

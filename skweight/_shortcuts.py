@@ -1,0 +1,246 @@
+"""Shortcuts through an encoder: the same mathematics with less work.
+
+- Only the embeddings of tokens that occur are trained (:func:`used_vocabulary`).
+- The last layer computes only what the head reads, the first token (:func:`first_token`).
+- On a CPU, dropout draws 16 random bits for a number where torch draws a double (:func:`quick_dropout`).
+
+Each is a context manager that changes a model for a while; models it does not know are left as they are.
+"""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MethodType
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+# -- vocabulary -------------------------------------------------------------------------------------------------------
+
+
+class _UsedEmbedding(nn.Module):
+    """Rows of an embedding matrix for the tokens that occur, looked up by the tokens' own numbers."""
+
+    number: torch.Tensor
+
+    def __init__(self, full, used):
+        super().__init__()
+        number = torch.full((full.num_embeddings,), -1, dtype=torch.long)
+        number[used] = torch.arange(len(used))
+        self.register_buffer("number", number.to(full.weight.device), persistent=False)
+        self.weight = nn.Parameter(full.weight.detach()[used.to(full.weight.device)])
+        self.padding_idx = None if full.padding_idx is None else int(number[full.padding_idx])
+        self.num_embeddings, self.embedding_dim = full.num_embeddings, full.embedding_dim
+
+    def forward(self, ids):
+        return functional.embedding(self.number[ids], self.weight, self.padding_idx)
+
+
+@contextmanager
+def used_vocabulary(module, ids):
+    """Train only the embeddings of the tokens `ids` inside the block.
+
+    The gradient of an embedding matrix is as large as the matrix, which is half of a small encoder, while a batch
+    touches a few hundred of its rows. Rows of tokens that do not occur have no gradient, so Adam would not move them:
+    leaving them out changes the results by rounding only, if there is no weight decay.
+
+    Parameters
+    ----------
+    module : transformers.PreTrainedModel
+    ids : ndarray of int
+        Every token that will be looked up.
+    """
+    full = module.get_input_embeddings()
+    owners = [name for name, value in module.named_parameters(remove_duplicate=False) if value is full.weight]
+    plain = type(full) is nn.Embedding and full.max_norm is None and not full.scale_grad_by_freq
+    if not plain or len(owners) != 1 or not full.weight.requires_grad:
+        yield
+        return
+    padding = [] if full.padding_idx is None else [full.padding_idx]
+    used = torch.from_numpy(np.unique(np.concatenate([ids, padding])).astype(np.int64))
+    small = _UsedEmbedding(full, used)
+    module.set_input_embeddings(small)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            full.weight[used.to(full.weight.device)] = small.weight
+        module.set_input_embeddings(full)
+
+
+# -- last layer -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Layer:
+    """An encoder layer, whatever its architecture calls its parts.
+
+    Attributes
+    ----------
+    query, key, value : nn.Linear
+    n_heads : int
+    dropout : nn.Dropout
+        Of the attention's probabilities.
+    finish : callable
+        Turns the attention's output of shape (n_rows, 1, hidden_size), and the layer's own input of that token, into
+        what the layer returns.
+    """
+
+    query: nn.Module
+    key: nn.Module
+    value: nn.Module
+    n_heads: int
+    dropout: nn.Dropout
+    finish: Callable
+
+
+def _bert_layer(layer):
+    attention = layer.attention.self
+
+    def finish(context, first):
+        return layer.feed_forward_chunk(layer.attention.output(context, first))
+
+    return _Layer(
+        attention.query, attention.key, attention.value, attention.num_attention_heads, attention.dropout, finish
+    )
+
+
+def _distilbert_layer(layer):
+    attention = layer.attention
+
+    def finish(context, first):
+        attended = layer.sa_layer_norm(attention.out_lin(context) + first)
+        return layer.output_layer_norm(layer.ffn(attended) + attended)
+
+    return _Layer(attention.q_lin, attention.k_lin, attention.v_lin, attention.n_heads, attention.dropout, finish)
+
+
+def _mpnet_layer(layer):
+    attention = layer.attention.attn
+
+    def finish(context, first):
+        attended = layer.attention.LayerNorm(layer.attention.dropout(attention.o(context)) + first)
+        return (layer.output(layer.intermediate(attended), attended),)
+
+    return _Layer(attention.q, attention.k, attention.v, attention.num_attention_heads, attention.dropout, finish)
+
+
+# Architectures whose classification head reads the first token alone, and how their layers are built.
+_LAYERS = {
+    **dict.fromkeys(["bert", "camembert", "electra", "roberta", "xlm-roberta"], _bert_layer),
+    "distilbert": _distilbert_layer,
+    "mpnet": _mpnet_layer,
+}
+
+
+@contextmanager
+def first_token(module):
+    """Compute no more of the last layer than the first token inside the block.
+
+    The head of BERT and its relatives reads the first token; the other tokens' queries, feed-forward network and
+    output in the last layer are never looked at. Of six layers that is a seventh of all operations.
+
+    Parameters
+    ----------
+    module : transformers.PreTrainedModel
+        For sequence classification. Its ``hidden_states`` then end with a single token.
+    """
+    known = _LAYERS.get(module.config.model_type)
+    attention = getattr(module.config, "_attn_implementation", None)
+    if known is None or getattr(module.config, "is_decoder", False) or attention not in ("sdpa", "eager", _NAME):
+        yield
+        return
+    base = module.base_model
+    last = (base.transformer if hasattr(base, "transformer") else base.encoder).layer[-1]
+    parts = known(last)
+
+    def forward(self, hidden_states, attention_mask=None, position_bias=None, **kwargs):
+        first = hidden_states[:, :1]
+        query, key, value = (
+            part(tokens).unflatten(-1, (parts.n_heads, -1)).transpose(1, 2)
+            for part, tokens in ((parts.query, first), (parts.key, hidden_states), (parts.value, hidden_states))
+        )
+        mask = None if attention_mask is None else attention_mask[:, :, :1]
+        if position_bias is not None:
+            mask = position_bias[:, :, :1] if mask is None else mask + position_bias[:, :, :1]
+        context = _attend(query, key, value, mask, parts.dropout.p if self.training else 0.0)
+        return parts.finish(context.transpose(1, 2).flatten(2), first)
+
+    with _replaced_forward({last: forward}):
+        yield
+
+
+# -- dropout ----------------------------------------------------------------------------------------------------------
+
+_NAME = "skweight"
+
+
+@contextmanager
+def quick_dropout(module):
+    """Draw the masks of dropout with less work inside the block, if the model is on a CPU.
+
+    torch draws them one by one from a double; that is an eighth of a training step of MiniLM. 16 bits are enough for
+    a probability of 0.1: rows are dropped with probability 6554 / 65536, and what is kept is scaled accordingly.
+    """
+    if module.device.type != "cpu":
+        yield
+        return
+    layers = [child for child in module.modules() if type(child) is nn.Dropout and 0 < child.p < 1]
+    attention = getattr(module.config, "_attn_implementation", None)
+    # Only for encoders whose attention is nothing but a product, a mask and a softmax.
+    own = attention == "sdpa" and module.config.model_type in set(_LAYERS) - {"mpnet"}
+    if own:
+        module.set_attn_implementation(_NAME)
+    try:
+        with _replaced_forward(dict.fromkeys(layers, lambda self, x: _dropout(x, self.p) if self.training else x)):
+            yield
+    finally:
+        if own:
+            module.set_attn_implementation(attention)
+
+
+def _dropout(x, p):
+    drop = round(p * 2**16)
+    if not 0 < drop < 2**16:
+        return functional.dropout(x, p)
+    # Four 16-bit numbers out of every 64 bits of the generator.
+    bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    keep = (bits[: x.numel()] >= drop - 2**15).view(x.shape)
+    return x * keep.to(x.dtype).mul_(2**16 / (2**16 - drop))
+
+
+def _attend(query, key, value, mask, dropout):
+    """Scaled dot-product attention; all of shape (n_rows, n_heads, n_tokens, size)."""
+    if not dropout or query.device.type != "cpu":
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+    return _dropout(scores.softmax(-1), dropout) @ value
+
+
+def _attention(module, query, key, value, attention_mask, dropout=0.0, **kwargs):
+    if not dropout or kwargs.get("position_bias") is not None:
+        return ALL_ATTENTION_FUNCTIONS["sdpa"](module, query, key, value, attention_mask, dropout=dropout, **kwargs)
+    return _attend(query, key, value, attention_mask, dropout).transpose(1, 2), None
+
+
+AttentionInterface.register(_NAME, _attention)
+AttentionMaskInterface.register(_NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+
+
+@contextmanager
+def _replaced_forward(forwards):
+    # On the instance, which comes before the class: names of parameters stay as they are.
+    for child, forward in forwards.items():
+        child.forward = MethodType(forward, child)
+    try:
+        yield
+    finally:
+        for child in forwards:
+            child.__dict__.pop("forward", None)

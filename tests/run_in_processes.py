@@ -1,0 +1,71 @@
+"""Fits that are to come out the same in one process and in several; run by test_processes.py, directly and by torchrun.
+
+torchrun --nproc_per_node 2 run_in_processes.py ENCODER OUT
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from skweight import DIMPClassifier, IMPClassifier
+from skweight._processes import world
+from skweight.baselines import CrossEntropyClassifier
+from skweight.datasets import load_film_reviews
+
+
+def fits(encoder, folder):
+    """Parameters, weights and last loss of several classifiers."""
+    films = load_film_reviews()
+    # Batches of ten, the last of one row: one of two processes has nothing to do.
+    X, y, real_X, real_y = films.X[:31], films.y[:31], films.X[900:920], films.y[900:920]
+    settings = {"max_epochs": 2, "batch_size": 10, "lr": 1e-3, "random_state": 0, "precision": "fp32"}
+    checker = {"quality_checker__max_epochs": 1, "quality_checker__batch_size": 10}
+    dimp = DIMPClassifier(encoder, **settings, normalize="batch", real_weight=0.5).set_params(**checker)
+    imp = IMPClassifier(encoder, **settings, normalize="global", early_stopping=True, memory=str(folder))
+    imp.set_params(**checker, diversity_checker__max_epochs=1)
+    numbers = CrossEntropyClassifier("passthrough", **{**settings, "max_epochs": 4})
+    results = {}
+    for name, classifier in {"DIMP": dimp, "IMP": imp}.items():
+        results[name] = classifier.fit(X, y, real_X=real_X, real_y=real_y)
+    results["numbers"] = numbers.fit(np.random.RandomState(0).normal(size=(31, 5)), y)
+    return {
+        name: (
+            torch.cat([p.detach().ravel() for p in classifier.module_.parameters()]).numpy(),
+            classifier.sample_weight_,
+            np.array([classifier.history_[-1]["train_loss"]]),
+            *([classifier.quality_proba_] if name != "numbers" else []),
+        )
+        for name, classifier in results.items()
+    }
+
+
+def without_a_seed(encoder):
+    """The head of a classifier whose seed each process would draw for itself."""
+    films = load_film_reviews()
+    classifier = CrossEntropyClassifier(encoder, max_epochs=1).fit(films.X[:8], films.y[:8])
+    return classifier.module_.classifier.weight.detach().numpy()
+
+
+def with_other_rows(encoder):
+    """Message of a fit whose rows are not the same in all processes."""
+    films = load_film_reviews()
+    start = 4 * world().rank
+    try:
+        CrossEntropyClassifier(encoder, max_epochs=1).fit(films.X[start : start + 60], films.y[start : start + 60])
+    except ValueError as error:
+        return str(error)
+    return "no error"
+
+
+def main(encoder, out):
+    torch.set_num_threads(1)
+    results = fits(encoder, Path(out) / "memory")
+    arrays = {f"{name} {i}": array for name, values in results.items() for i, array in enumerate(values)}
+    arrays |= {"unseeded": without_a_seed(encoder), "other rows": np.array(with_other_rows(encoder))}
+    np.savez(Path(out) / f"rank{world().rank}.npz", size=world().size, **arrays)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

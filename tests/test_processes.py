@@ -1,0 +1,98 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from run_in_processes import fits
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from skweight._processes import World, join, world
+from skweight.baselines import CrossEntropyClassifier
+
+SCRIPT = Path(__file__).with_name("run_in_processes.py")
+
+
+@pytest.fixture(scope="module")
+def encoder(minilm, tmp_path_factory):
+    """One layer of MiniLM without dropout, whose masks differ from process to process."""
+    folder = tmp_path_factory.mktemp("one-layer")
+    config = AutoConfig.from_pretrained(minilm)
+    config.num_hidden_layers, config.hidden_dropout_prob, config.attention_probs_dropout_prob = 1, 0.0, 0.0
+    AutoModel.from_pretrained(minilm, config=config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(minilm).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def two_processes(encoder, tmp_path_factory):
+    """What each of two processes found."""
+    out = tmp_path_factory.mktemp("processes")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    # Of the package's own warnings none is expected, and none may go unseen.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    done = subprocess.run([*command, str(SCRIPT), encoder, str(out)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "SKW" not in done.stderr
+    return [dict(np.load(out / f"rank{rank}.npz")) for rank in range(2)], out
+
+
+def test_two_processes_train_the_model_of_one(two_processes, encoder, tmp_path):
+    ranks, _ = two_processes
+    assert [int(rank["size"]) for rank in ranks] == [2, 2]
+    for name, values in fits(encoder, tmp_path).items():
+        if name == "numbers":
+            continue  # a head with dropout
+        for i, expected in enumerate(values):
+            for rank in ranks:
+                # Adam turns a difference in the last bit of a tiny gradient into a visible one.
+                np.testing.assert_allclose(rank[f"{name} {i}"], expected, rtol=0, atol=2e-4, err_msg=f"{name} {i}")
+                assert np.abs(rank[f"{name} {i}"] - expected).mean() < 2e-6
+
+
+def test_processes_end_with_the_very_same_model(two_processes):
+    (one, two), _ = two_processes
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_processes_agree_on_a_seed_where_none_is_given(two_processes):
+    (one, two), _ = two_processes
+    np.testing.assert_array_equal(one["unseeded"], two["unseeded"])
+    assert one["unseeded"].any()
+
+
+def test_processes_with_different_rows_are_refused(two_processes):
+    (one, two), _ = two_processes
+    assert str(one["other rows"]).startswith("The processes were given different rows")
+    assert str(two["other rows"]) == str(one["other rows"])
+
+
+def test_no_cache_is_used_by_several_processes(two_processes):
+    _, out = two_processes
+    assert not (out / "memory").exists()
+
+
+def test_alone_there_is_nothing_to_gather():
+    assert world() == World(rank=0, size=1)
+    values = torch.arange(3.0, requires_grad=True)
+    assert World().gather(values, 3) is values
+    assert World().agree("x") == "x"
+    np.testing.assert_array_equal(World().shard(np.arange(5)), np.arange(5))
+    np.testing.assert_array_equal(World(1, 2).shard(np.arange(5)), [1, 3])
+
+
+def test_without_accelerate_the_extra_is_named(monkeypatch, tiny_encoder, toy):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(ImportError, match=r'one of 2 processes .*pip install "skweight\[distributed\]"'):
+        CrossEntropyClassifier(tiny_encoder).fit(toy["X"], toy["y"])
+
+
+def test_a_single_launched_process_is_alone(monkeypatch):
+    for name, value in {"WORLD_SIZE": "1", "RANK": "0", "MASTER_ADDR": "localhost"}.items():
+        monkeypatch.setenv(name, value)
+    assert join("cpu") == World()
