@@ -27,7 +27,7 @@ def write_rows(path, n, seed):
             writer.writerow([f"a {rng.choice(words[label])} {about[0]} and {about[1]} {i}", label])
 
 
-@pytest.mark.parametrize("page", ["model_selection.md", "pitfalls.md", "predicting_at_scale.md"])
+@pytest.mark.parametrize("page", sorted(path.name for path in GUIDE.glob("*.md")))
 def test_every_snippet_of_the_guide_runs(page, tmp_path, monkeypatch, roomy_encoder):
     """In their order and in one namespace, on a tiny encoder and small files in place of the reader's own."""
     monkeypatch.chdir(tmp_path)
