@@ -65,7 +65,7 @@ class PaddedTrainer(transformers.Trainer):
         return (weight * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).mean()
 
 
-def train_with_trainer(args, X, target, n_classes, seed, *, best, checkers=()):
+def train_with_trainer(args, X, target, n_classes, *, seed, best, checkers=()):
     """Return seconds, and a function that labels texts."""
     started = time.perf_counter()
     transformers.set_seed(seed)
@@ -109,7 +109,7 @@ def train_with_trainer(args, X, target, n_classes, seed, *, best, checkers=()):
     return seconds, predict
 
 
-def train_with_setfit(args, X, target, real_X, real_target, seed):
+def train_with_setfit(args, X, target, real_X, real_target, *, seed):
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 
@@ -124,7 +124,7 @@ def train_with_setfit(args, X, target, real_X, real_target, seed):
     return time.perf_counter() - started, lambda texts: np.asarray(model.predict(texts))
 
 
-def train_with_skorch(args, X, target, n_classes, seed):
+def train_with_skorch(args, X, target, n_classes, *, seed):
     from sklearn.pipeline import Pipeline
     from skorch import NeuralNetClassifier
     from skorch.hf import HuggingfacePretrainedTokenizer
@@ -158,7 +158,7 @@ def train_with_skorch(args, X, target, n_classes, seed):
     return time.perf_counter() - started, pipeline.predict
 
 
-def train_with_skweight(classifier, X, target, seed):
+def train_with_skweight(classifier, X, target, *, seed):
     classifier.set_params(random_state=seed)
     started = time.perf_counter()
     classifier.fit(X, target)
@@ -178,15 +178,18 @@ def predict_seconds(classifier, X):
     return time.perf_counter() - started
 
 
-def interleave(contenders, repeats, score=None):
-    """Seconds, and accuracy if there is a score, of each contender in each repeat; one warm-up first."""
+def interleave(contenders, repeats, *, warm_up, score=None):
+    """Seconds, and accuracy if there is a score, of each contender in each repeat.
+
+    A contender takes the number of the repeat and returns seconds and a function that labels texts; `warm_up` calls
+    it once beforehand.
+    """
     seconds, accuracy = {name: [] for name in contenders}, {name: [] for name in contenders}
-    for repeat in range(-1, repeats):
+    for run in contenders.values():
+        warm_up(run)
+    for repeat in range(repeats):
         for name, run in contenders.items():
-            taken = run(max(repeat, 0))
-            if repeat < 0:
-                continue
-            taken, predict = taken if score else (taken, None)
+            taken, predict = run(seed=repeat)
             seconds[name].append(taken)
             if score:
                 accuracy[name].append(score(predict))
@@ -236,6 +239,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="*", help="names of the contenders for training to run; all by default")
+    parser.add_argument("--no-accuracy", action="store_true", help="do not score on test.csv, which takes a while")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", help="also write the figures here")
@@ -255,20 +259,21 @@ def main():
     cross_entropy = CrossEntropyClassifier(args.encoder, **settings)
     dimp = DIMPClassifier(args.encoder, quality_checker=FrozenEstimator(checker), **settings)
 
-    trainer = partial(train_with_trainer, args, X, target, len(classes))
-    model = checker.module_
+    model, n_classes = checker.module_, len(classes)
     training = {
-        "padded DIMP recipe": partial(trainer, best=False, checkers=[model]),
-        "padded IMP recipe": partial(trainer, best=False, checkers=[model, model]),
-        "Trainer at its best": partial(trainer, best=True),
-        "skorch recipe": partial(train_with_skorch, args, X, target, len(classes)),
-        "SetFit": partial(train_with_setfit, args, X, target, task.real_X, real_target),
-        "skweight cross-entropy": partial(train_with_skweight, cross_entropy, X, target),
-        "skweight DIMP": partial(train_with_skweight, dimp, X, target),
+        "padded DIMP recipe": partial(train_with_trainer, args, best=False, checkers=[model], n_classes=n_classes),
+        "padded IMP recipe": partial(train_with_trainer, args, best=False, checkers=[model] * 2, n_classes=n_classes),
+        "Trainer at its best": partial(train_with_trainer, args, best=True, n_classes=n_classes),
+        "skorch recipe": partial(train_with_skorch, args, n_classes=n_classes),
+        "SetFit": partial(train_with_setfit, args, real_X=task.real_X, real_target=real_target),
+        "skweight cross-entropy": partial(train_with_skweight, cross_entropy),
+        "skweight DIMP": partial(train_with_skweight, dimp),
     }
     if args.only is None and find_spec("setfit") is None:
         del training["SetFit"]
-    training = {name: run for name, run in training.items() if args.only is None or name in args.only}
+    training = {
+        name: partial(run, X=X, target=target) for name, run in training.items() if not args.only or name in args.only
+    }
     classify = transformers.pipeline(
         "text-classification", model=checker.module_, tokenizer=checker.tokenizer_, device=args.device
     )
@@ -280,19 +285,22 @@ def main():
     )
     name = f"pipeline, batch_size={best[0]}{', sorted by length' * best[1]}"
     prediction = {
-        name: lambda seed: pipeline_seconds(classify, test_X, *best),
-        "predict_proba": lambda seed: predict_seconds(checker, test_X),
+        name: lambda seed: (pipeline_seconds(classify, test_X, *best), None),
+        "predict_proba": lambda seed: (predict_seconds(checker, test_X), None),
     }
-    predicting, _ = interleave(prediction, args.repeats)
+    predicting, _ = interleave(prediction, args.repeats, warm_up=lambda run: run(seed=0))
     seconds, accuracy = interleave(
-        training, args.repeats, lambda predict: float(np.mean(predict(task.test_X) == test_target))
+        training,
+        args.repeats,
+        warm_up=lambda run: run(seed=0, X=X[:64], target=target[:64]),
+        score=None if args.no_accuracy else lambda predict: float(np.mean(predict(task.test_X) == test_target)),
     )
     machine = f"{platform.machine()}, {args.device}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     print(f"\n{Path(args.data).name} ({args.synthetic}); {machine}, medians of {args.repeats}\n")
     reference = "skweight cross-entropy"
     if reference in training:
         print(f"Training: {len(X)} texts, {n_tokens} tokens, {args.epochs} epochs\n")
-        print(table(seconds, args.epochs * n_tokens, reference, accuracy), "\n")
+        print(table(seconds, args.epochs * n_tokens, reference, None if args.no_accuracy else accuracy), "\n")
     print(f"Prediction: {len(test_X)} texts, {n_test_tokens} tokens\n")
     print(table(predicting, n_test_tokens, "predict_proba"))
     # Six (training) and two (prediction) operations for each token and parameter outside of the embedding matrices.
