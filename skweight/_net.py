@@ -538,7 +538,7 @@ def train(
             ("valid_accuracy", PassthroughScoring("valid_accuracy", lower_is_better=False)),
             ("early_stopping", _EarlyStopping(patience=n_iter_no_change, threshold=0, load_best=True, sink=_no_sink)),
         ]
-    if verbose:
+    if verbose and processes.rank == 0:
         all_callbacks.append(("progress", _ProgressBar(title, steps)))
     settings = {
         "optimizer": torch.optim.AdamW,

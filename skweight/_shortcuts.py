@@ -156,8 +156,12 @@ def first_token(module):
         yield
         return
     base = module.base_model
-    last = (base.transformer if hasattr(base, "transformer") else base.encoder).layer[-1]
-    parts = known(last)
+    try:
+        last = (base.transformer if hasattr(base, "transformer") else base.encoder).layer[-1]
+        parts = known(last)
+    except AttributeError:  # a version of transformers that builds its layers in another way
+        yield
+        return
 
     def forward(self, hidden_states, attention_mask=None, position_bias=None, **kwargs):
         first = hidden_states[:, :1]
@@ -236,11 +240,13 @@ AttentionMaskInterface.register(_NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 
 @contextmanager
 def _replaced_forward(forwards):
-    # On the instance, which comes before the class: names of parameters stay as they are.
-    for child, forward in forwards.items():
+    # On the instance, which comes before the class: names of parameters stay as they are. What is replaced already, by
+    # another thread or further out, is left to whoever did it: without the shortcut results are the same.
+    ours = {child: forward for child, forward in forwards.items() if "forward" not in vars(child)}
+    for child, forward in ours.items():
         child.forward = MethodType(forward, child)
     try:
         yield
     finally:
-        for child in forwards:
-            child.__dict__.pop("forward", None)
+        for child in ours:
+            vars(child).pop("forward", None)

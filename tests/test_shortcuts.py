@@ -97,6 +97,13 @@ def test_models_with_another_head_are_left_alone(model_type):
         assert torch.equal(model(**batch).logits, logits)
 
 
+def test_layer_that_is_built_in_another_way_is_left_alone():
+    model = random_model("bert")
+    del model.bert.encoder.layer[-1].attention.self.query
+    with first_token(model):
+        assert not [child for child in model.modules() if "forward" in vars(child)]
+
+
 def test_decoder_of_a_known_kind_is_left_alone():
     model = random_model("bert", is_decoder=True)
     with first_token(model):
@@ -196,6 +203,19 @@ def test_training_draws_masks_the_quick_way_and_puts_everything_back(tiny_encode
     assert "bernoulli_" not in operations.names
     assert clf.module_.config._attn_implementation == "sdpa"
     assert not [child for child in clf.module_.modules() if "forward" in vars(child)]
+
+
+def test_a_shortcut_within_a_shortcut_leaves_the_outer_one_in_place():
+    """As when a callback predicts while the model trains."""
+    model = random_model("bert")
+    with first_token(model), quick_dropout(model):
+        replaced = {child for child in model.modules() if "forward" in vars(child)}
+        with first_token(model), quick_dropout(model):
+            pass
+        assert {child for child in model.modules() if "forward" in vars(child)} == replaced
+        assert model.config._attn_implementation == "skweight"
+    assert not [child for child in model.modules() if "forward" in vars(child)]
+    assert model.config._attn_implementation == "sdpa"
 
 
 @pytest.mark.parametrize("shortcut", [first_token, quick_dropout])
