@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
+from skorch.callbacks import Callback
 
 from skweight import DIMPClassifier, IMPClassifier
 from skweight._processes import world
@@ -41,11 +43,35 @@ def fits(encoder, folder):
     }
 
 
+class Seed(Callback):
+    """Keeps the seed that the dropout masks of a training are drawn from. On the class: callbacks are cloned."""
+
+    value = None
+
+    def on_train_begin(self, net, **kwargs):
+        type(self).value = torch.initial_seed()
+
+
 def without_a_seed(encoder):
-    """The head of a classifier whose seed each process would draw for itself."""
+    """The head of a classifier whose seed each process would draw for itself, and the seed of its dropout masks."""
     films = load_film_reviews()
-    classifier = CrossEntropyClassifier(encoder, max_epochs=1).fit(films.X[:8], films.y[:8])
-    return classifier.module_.classifier.weight.detach().numpy()
+    classifier = CrossEntropyClassifier(encoder, max_epochs=1, callbacks=[Seed()]).fit(films.X[:8], films.y[:8])
+    return classifier.module_.classifier.weight.detach().numpy(), Seed.value
+
+
+class Counting(LogisticRegression):
+    """Counts the rows that it is asked about."""
+
+    def predict_proba(self, X):
+        self.n_rows_ = len(X)
+        return super().predict_proba(X)
+
+
+def rows_weighed():
+    """How many of 31 rows this process's quality checker was asked about."""
+    X, y = np.random.RandomState(0).normal(size=(31, 5)), np.arange(31) % 2
+    classifier = DIMPClassifier("passthrough", quality_checker=Counting(), max_epochs=1, random_state=0)
+    return classifier.fit(X, y, real_X=X[:10] + 1, real_y=y[:10]).quality_checker_.n_rows_
 
 
 def with_other_rows(encoder):
@@ -63,8 +89,10 @@ def main(encoder, out):
     torch.set_num_threads(1)
     results = fits(encoder, Path(out) / "memory")
     arrays = {f"{name} {i}": array for name, values in results.items() for i, array in enumerate(values)}
-    arrays |= {"unseeded": without_a_seed(encoder), "other rows": np.array(with_other_rows(encoder))}
-    np.savez(Path(out) / f"rank{world().rank}.npz", size=world().size, **arrays)
+    arrays["unseeded"], seed = without_a_seed(encoder)
+    own = {"dropout seed": seed, "rows weighed": rows_weighed()}
+    arrays |= {"size": world().size, "other rows": np.array(with_other_rows(encoder))}
+    np.savez(Path(out) / f"rank{world().rank}.npz", **arrays, **{f"own {name}": value for name, value in own.items()})
 
 
 if __name__ == "__main__":
