@@ -292,6 +292,23 @@ def test_training_the_used_embeddings_alone_changes_nothing(params, tiny_encoder
     assert type(used.module_.get_input_embeddings()) is torch.nn.Embedding
 
 
+@pytest.mark.parametrize("model_type", FIRST_TOKEN_READERS + OTHERS)
+def test_used_embeddings_get_the_gradients_of_the_whole_matrix(model_type):
+    model, batch = random_model(model_type), padded_batch()
+    logits, gradients = logits_and_gradients(model, batch)
+    used = np.unique(np.concatenate([batch["input_ids"].numpy().ravel(), [model.config.pad_token_id]]))
+    full = model.get_input_embeddings()
+    (name,) = [name for name, p in model.named_parameters() if p is full.weight]
+    with used_vocabulary(model, batch["input_ids"].numpy().ravel()):
+        used_logits, used_gradients = logits_and_gradients(model, batch)
+    assert used_gradients[name].shape[0] == len(used) < full.num_embeddings
+    gradients[name] = gradients[name][used]
+    torch.testing.assert_close(used_logits, logits, rtol=0, atol=1e-6)
+    assert used_gradients.keys() == gradients.keys()
+    for key, gradient in gradients.items():
+        torch.testing.assert_close(used_gradients[key], gradient, rtol=0, atol=1e-6, msg=key)
+
+
 def test_only_embeddings_of_tokens_that_occur_are_in_the_optimiser_and_move(tiny_encoder, toy):
     clf = CrossEntropyClassifier(tiny_encoder, **QUICK, callbacks=[Spy()]).fit(toy["X"], toy["y"])
     tokenizer = load_tokenizer(tiny_encoder)
