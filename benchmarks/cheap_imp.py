@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from noise import KINDS, noisy_rows
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
@@ -25,9 +26,8 @@ from transformers import AutoModel, AutoTokenizer
 from skweight import importance_weights, label_proba
 from skweight._imp import QUALITY_CHECKER_BUDGET, _fast_checker
 from skweight.baselines import CrossEntropyClassifier
-from skweight.datasets import inject_noise, load_csv
+from skweight.datasets import load_csv
 
-KINDS = ("original", "duplicate", "unrelated", "swapped")
 # Name, share of the encoder's layers, training parameters.
 CHECKERS = [
     ("full: 5 epochs, lr 1e-4", 1, {"max_epochs": 5, "lr": 1e-4}),
@@ -116,17 +116,10 @@ def main():
     if args.threads:
         torch.set_num_threads(args.threads)
     real_X, real_y = load_csv(Path(args.data) / "real_train.csv")
-    pool_X, pool_y = load_csv(Path(args.data) / "real_pool.csv")
-    strange_X, _ = load_csv(Path(args.unrelated) / "real_train.csv")
     results = {}
     with tempfile.TemporaryDirectory() as folder, open(args.json, "w") as lines:
         for seed in range(args.seeds):
-            rng = np.random.RandomState(seed)
-            rows = rng.permutation(len(pool_X))[: args.rows]
-            strange = [strange_X[i] for i in rng.permutation(len(strange_X))[: round(0.2 * args.rows)]]
-            X, y, kind = inject_noise(
-                [pool_X[i] for i in rows], np.array(pool_y)[rows], unrelated=strange, random_state=seed
-            )
+            X, y, kind = noisy_rows(args.data, args.unrelated, args.rows, seed)
             checker = CrossEntropyClassifier(args.encoder, **QUALITY_CHECKER_BUDGET, random_state=seed)
             quality, full = label_proba(checker.fit(real_X, real_y), X, y), None
             for name, proba, seconds in diversity(args, seed, X, y, folder):

@@ -20,6 +20,16 @@ from skweight.datasets import inject_noise, load_csv
 KINDS = ("original", "duplicate", "unrelated", "swapped")
 
 
+def noisy_rows(data, unrelated, n_rows, seed):
+    """Texts, labels and kinds of rows of `data` spoilt in three ways; `unrelated` is the folder of another task."""
+    pool_X, pool_y = load_csv(Path(data) / "real_pool.csv")
+    strange_X, _ = load_csv(Path(unrelated) / "real_train.csv")
+    rng = np.random.RandomState(seed)
+    rows = rng.permutation(len(pool_X))[:n_rows]
+    strange = [strange_X[i] for i in rng.permutation(len(strange_X))[: round(0.2 * n_rows)]]
+    return inject_noise([pool_X[i] for i in rows], np.array(pool_y)[rows], unrelated=strange, random_state=seed)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
@@ -36,16 +46,9 @@ def main():
 
         torch.set_num_threads(args.threads)
     real_X, real_y = load_csv(Path(args.data) / "real_train.csv")
-    pool_X, pool_y = load_csv(Path(args.data) / "real_pool.csv")
-    strange_X, _ = load_csv(Path(args.unrelated) / "real_train.csv")
     means = {"weight": [], "quality": [], "diversity": []}
     for seed in range(args.seeds):
-        rng = np.random.RandomState(seed)
-        rows = rng.permutation(len(pool_X))[: args.rows]
-        strange = [strange_X[i] for i in rng.permutation(len(strange_X))[: round(0.2 * args.rows)]]
-        X, y, kind = inject_noise(
-            [pool_X[i] for i in rows], np.array(pool_y)[rows], unrelated=strange, random_state=seed
-        )
+        X, y, kind = noisy_rows(args.data, args.unrelated, args.rows, seed)
         # What IMPClassifier does by default, without the training that follows.
         quality = CrossEntropyClassifier(args.encoder, **QUALITY_CHECKER_BUDGET, random_state=seed)
         diversity = CrossEntropyClassifier(args.encoder, max_epochs=args.epochs, lr=args.lr, random_state=seed)
