@@ -156,7 +156,7 @@ class _BaseImportanceClassifier(BaseTextClassifier):
         checker = getattr(self, name)
         if checker is None:
             checker = self._default_checkers()[name]
-        elif isinstance(checker, str):
+        elif checker == "fast":
             checker = _fast_checker(self._passthrough)
         if not hasattr(checker, "predict_proba"):
             raise TypeError(

@@ -54,10 +54,8 @@ def resolve_device(device):
     """
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     present = [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
-    if device == "auto" and not cuda:
-        return torch.device(present[0])
     if device == "auto":
-        device = "cuda"
+        device = "cuda" if cuda else present[0]  # of several CUDA devices the current one
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
