@@ -210,6 +210,9 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         """
         return {"sample_weight": data.synthetic.mean_one_weight}
 
+    def _step_weights(self, data, rng):
+        """Return what weighs the rows of a batch inside every step (see :func:`skweight._net.train`), or None."""
+
     def _weigh_real(self, columns, real):
         """Return the synthetic rows' columns, and the same for real rows that join the training."""
         weight = self.real_weight * columns["sample_weight"].mean()
@@ -269,25 +272,22 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
             delattr(self, name)  # an interrupted fit must not leave half of an older one behind
         rng = check_random_state(self.random_state)
         # One seed for each use, drawn up front: what the checkers do does not change how the classifier itself trains.
-        seed, holdout_seed, weights_seed = world.agree(rng.randint(np.iinfo(np.int32).max, size=3).tolist())
+        seeds = world.agree(rng.randint(np.iinfo(np.int32).max, size=4).tolist())
+        seed, holdout_seed, weights_seed, step_seed = seeds
         data = self._check_data(X, y, real_X, real_y, is_real, sample_weight)
         tokenizer: Any = None if self._passthrough else self._load_tokenizer()
         self._encode_data(data, tokenizer)
         valid = self._hold_out(data, np.random.RandomState(holdout_seed)) if self.early_stopping else None
         columns = self._weigh(data, np.random.RandomState(weights_seed))
 
-        module = self._make_module(data, seed, tokenizer)
-        training = _net.train(
-            module.to(device),
-            self._make_loss(),
+        module = self._make_module(data, seed).to(device)
+        training = self._train(
+            module,
             self._make_train_set(data, columns),
-            valid=None if valid is None else _net.LabelledRows(valid.tokens, valid.target),
             seed=seed,
-            device=device,
-            lr=AUTO_LR[self._passthrough] if self.lr == "auto" else self.lr,
+            valid=None if valid is None else _net.LabelledRows(valid.tokens, valid.target),
+            step_weights=self._step_weights(data, np.random.RandomState(step_seed)),
             callbacks=[clone(callback) for callback in self.callbacks or []],
-            title=self._title or type(self).__name__,
-            **{name: getattr(self, name) for name in _TRAIN_PARAMS},
         )
         self.classes_ = data.classes
         self.module_ = module
@@ -306,13 +306,23 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         self._warn_if_collapsed(weights)
         return self
 
-    def _make_module(self, data, seed, tokenizer):
+    def _make_module(self, data, seed):
         from skweight import _net
 
         names = [str(label) for label in data.classes.tolist()]
         if self._passthrough:
             return _net.make_head(data.synthetic.X, names, seed)
-        return _net.load_module(self.encoder, names, seed, tokenizer.pad_token_id)
+        return _net.load_module(self.encoder, names, seed, data.synthetic.tokens.pad_id)
+
+    def _train(self, module, rows, *, seed, **settings):
+        """Train a module in place with this classifier's loss and parameters, but for `settings`."""
+        from skweight import _net
+
+        own = {name: getattr(self, name) for name in _TRAIN_PARAMS}
+        own["lr"] = AUTO_LR[self._passthrough] if self.lr == "auto" else self.lr
+        own |= {"title": self._title or type(self).__name__, "callbacks": None}
+        device = _net.resolve_device(self.device)
+        return _net.train(module, self._make_loss(), rows, seed=seed, device=device, **{**own, **settings})
 
     def _make_train_set(self, data, columns):
         from skweight import _net
@@ -360,10 +370,8 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_real_needed(self):
         if self._needs_real():
-            raise ValueError(
-                f"{type(self).__name__}.fit needs real data: pass real_X and real_y, or is_real, or a fitted "
-                "quality_checker as FrozenEstimator(checker)."
-            )
+            instead = ", or a fitted quality_checker as FrozenEstimator(checker)" * hasattr(self, "quality_checker")
+            raise ValueError(f"{type(self).__name__}.fit needs real data: pass real_X and real_y, or is_real{instead}.")
         uses = {"real_weight > 0": self.real_weight > 0, "early_stopping=True": self.early_stopping}
         if any(uses.values()):
             use = " and ".join(name for name, used in uses.items() if used)

@@ -330,10 +330,11 @@ class _Batches:
 class _TextNet(NeuralNet):
     """skorch's loop around a transformers model and a :class:`skweight.losses.WeightedLoss`."""
 
-    def __init__(self, module, *args, dtype, rng, world, **kwargs):
+    def __init__(self, module, *args, dtype, rng, world, step_weights, **kwargs):
         self.dtype = dtype
         self.rng = rng
         self.world = world
+        self.step_weights = step_weights
         super().__init__(module, *args, **kwargs)
 
     @property
@@ -384,6 +385,8 @@ class _TextNet(NeuralNet):
     def train_step(self, batch, **fit_params):
         self.optimizer_.zero_grad(set_to_none=True)
         inputs, target = batch
+        if self.step_weights is not None:
+            inputs["sample_weight"] = inputs["sample_weight"] * self.step_weights(self, inputs, target)
         with torch.autocast(torch.device(self.device).type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             logits = self.infer(inputs)
         logits = self.world.gather(logits.float(), len(target))
@@ -481,6 +484,7 @@ def train(
     data,
     *,
     valid=None,
+    step_weights=None,
     seed,
     device,
     precision,
@@ -506,6 +510,9 @@ def train(
     data : LabelledRows
     valid : LabelledRows, default=None
         Rows for early stopping. None trains for `max_epochs`.
+    step_weights : callable, default=None
+        Called before every step as ``step_weights(net, inputs, target)``; returns what the rows of the batch weigh in
+        it, a Tensor of shape (n_rows,), by which their ``sample_weight`` is multiplied.
     seed : int
         Seed of dropout and of the order of the batches; global generators are left alone.
     title : str
@@ -566,6 +573,7 @@ def train(
             dtype=resolve_precision(precision, device),
             rng=np.random.RandomState(seed),
             world=processes,
+            step_weights=step_weights,
             device=device,
             **settings,
         ).initialize()

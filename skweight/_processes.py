@@ -78,12 +78,12 @@ class World:
         return values
 
     def gather_array(self, own, n_rows):
-        """Put the shards of an array of shape (n_own_rows,) together again, in every process."""
+        """Put the shards of an array of shape (n_own_rows, ...) together again, in every process."""
         if self.size == 1:
             return own
         parts = [None] * self.size
         distributed.all_gather_object(parts, own)
-        values = np.empty(n_rows, dtype=own.dtype)
+        values = np.empty((n_rows, *own.shape[1:]), dtype=own.dtype)
         for rank, part in enumerate(parts):
             values[rank :: self.size] = part
         return values
@@ -92,20 +92,29 @@ class World:
         """Replace every gradient by its sum over the processes."""
         if self.size == 1:
             return
+        moved = [parameter for parameter in parameters if parameter.grad is not None]
+        for parameter, gradient in zip(moved, self.sum([p.grad for p in moved]), strict=True):
+            parameter.grad = gradient
+
+    def sum(self, tensors):
+        """Sum of every tensor over the processes."""
+        if self.size == 1:
+            return tensors
         buckets: list[list] = [[]]
         size = 0
-        for parameter in parameters:
-            if parameter.grad is not None:
-                if size > _BUCKET:
-                    buckets, size = [*buckets, []], 0
-                buckets[-1].append(parameter)
-                size += parameter.numel()
-        sums = [torch.cat([p.grad.flatten() for p in bucket]) for bucket in buckets if bucket]
-        waiting = [distributed.all_reduce(total, async_op=True) for total in sums]
-        for bucket, total, work in zip(buckets, sums, waiting, strict=True):
+        for tensor in tensors:
+            if size > _BUCKET:
+                buckets, size = [*buckets, []], 0
+            buckets[-1].append(tensor)
+            size += tensor.numel()
+        totals = [torch.cat([tensor.flatten() for tensor in bucket]) for bucket in buckets]
+        waiting = [distributed.all_reduce(total, async_op=True) for total in totals]
+        sums = []
+        for bucket, total, work in zip(buckets, totals, waiting, strict=True):
             work.wait()
-            for parameter, gradient in zip(bucket, total.split([p.numel() for p in bucket]), strict=True):
-                parameter.grad = gradient.view_as(parameter)
+            parts = total.split([tensor.numel() for tensor in bucket])
+            sums += [part.view_as(tensor) for part, tensor in zip(parts, bucket, strict=True)]
+        return sums
 
 
 def world():

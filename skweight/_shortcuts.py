@@ -36,9 +36,17 @@ class _UsedEmbedding(nn.Module):
         self.weight = nn.Parameter(full.weight.detach()[used.to(full.weight.device)])
         self.padding_idx = None if full.padding_idx is None else int(number[full.padding_idx])
         self.num_embeddings, self.embedding_dim = full.num_embeddings, full.embedding_dim
+        self.full = (full,)  # in a tuple, so that it is no part of this module
 
     def forward(self, ids):
-        return functional.embedding(self.number[ids], self.weight, self.padding_idx)
+        number = self.number[ids]
+        if not self.training:
+            # A callback may evaluate other texts. Training does not move the embeddings of tokens that do not occur.
+            absent = number < 0
+            if absent.any():
+                known = functional.embedding(number.clamp(min=0), self.weight)
+                return torch.where(absent[..., None], self.full[0].weight.detach()[ids], known)
+        return functional.embedding(number, self.weight, self.padding_idx)
 
 
 @contextmanager

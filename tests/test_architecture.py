@@ -70,7 +70,7 @@ def walk(module):
 
 
 WALKS = {module: walk(module) for module in MODULES}
-NETWORKS = {"skweight._net", "skweight._processes", "skweight._shortcuts", "skweight.losses"}
+NETWORKS = {"skweight._meta_gradient", "skweight._net", "skweight._processes", "skweight._shortcuts", "skweight.losses"}
 BASELINES = {module for module in MODULES if module.startswith("skweight.baselines")}
 
 

@@ -2,5 +2,7 @@
 
 from skweight.baselines.cross_entropy import CrossEntropyClassifier
 from skweight.baselines.focal import FocalClassifier
+from skweight.baselines.hu import HuClassifier
+from skweight.baselines.sungen import SunGenClassifier
 
-__all__ = ["CrossEntropyClassifier", "FocalClassifier"]
+__all__ = ["CrossEntropyClassifier", "FocalClassifier", "HuClassifier", "SunGenClassifier"]

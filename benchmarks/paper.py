@@ -1,0 +1,144 @@
+r"""The paper's main comparison, and what it leaves out: every way to train on generated and real rows, on any tasks.
+
+    python benchmarks/paper.py --data DIR --tasks tweet_sentiment:gpt-4 ag_news:mistral-7b --encoder FOLDER \
+        --seeds 5 --out results/main.jsonl
+
+A task is FOLDER:GENERATOR. Each run is one line of the output, with its whole configuration, its seconds by part and
+its scores; a run that is there already is skipped, so the command can be killed and called again. Seeds come first:
+after a while every task has all its methods with few seeds, rather than the first task alone with many.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from grid import Cell, Lines, add_arguments, configuration, seeds
+from sklearn.utils.class_weight import compute_sample_weight
+
+from skweight import DIMPClassifier, IMPClassifier
+from skweight.baselines import CrossEntropyClassifier, FocalClassifier, HuClassifier, SunGenClassifier
+
+QC, DC = {"build QC": "quality_checker"}, {"build DC": "cross_entropy"}
+
+
+@dataclass
+class Method:
+    """A row of the table.
+
+    Attributes
+    ----------
+    fit : callable
+        Takes a Cell, returns a fitted classifier.
+    uses : dict
+        Shared models that count among its costs: name in the table of times, attribute of the Cell.
+    """
+
+    fit: Callable
+    uses: dict = field(default_factory=dict)
+
+
+def pooled_weight(cell, share=0.25):
+    """``real_weight`` at which all real rows together weigh `share` of all synthetic rows together."""
+    return share * len(cell.X) / len(cell.real_X)
+
+
+def class_weighted(cell):
+    """Synthetic rows weighted to the real shares of the classes."""
+    labels = np.unique(cell.y)
+    real = {label: np.mean(cell.real_y == label) for label in labels}
+    weight = {label: real[label] / np.mean(cell.y == label) for label in labels}
+    return CrossEntropyClassifier(cell.encoder, **cell.training).fit(
+        cell.X, cell.y, sample_weight=compute_sample_weight(weight, cell.y)
+    )
+
+
+def pooled(cell, share=0.25):
+    """Real and synthetic rows together."""
+    model = CrossEntropyClassifier(cell.encoder, real_weight=pooled_weight(cell, share), **cell.training)
+    return model.fit(cell.X, cell.y, real_X=cell.real_X, real_y=cell.real_y)
+
+
+def imp(cell, diversity_checker, **params):
+    model = IMPClassifier(
+        cell.encoder, quality_checker=cell.quality, diversity_checker=diversity_checker, **params, **cell.training
+    )
+    real = {"real_X": cell.real_X, "real_y": cell.real_y} if params.get("real_weight") else {}
+    return model.fit(cell.X, cell.y, **real)
+
+
+def dimp(cell, **params):
+    model = DIMPClassifier(cell.encoder, quality_checker=cell.quality, **params, **cell.training)
+    real = {"real_X": cell.real_X, "real_y": cell.real_y} if params.get("real_weight") else {}
+    return model.fit(cell.X, cell.y, **real)
+
+
+def meta(cell, kind, **params):
+    """SunGen or Hu et al."""
+    model = kind(cell.encoder, **params, **cell.training)
+    return model.fit(cell.X, cell.y, real_X=cell.real_X, real_y=cell.real_y)
+
+
+def filtered(cell):
+    """Cross-entropy on the rows whose label is the one that the quality checker would give."""
+    keep = cell.quality_checker.predict(cell.X) == cell.y
+    rows = [x for x, kept in zip(cell.X, keep, strict=True) if kept]
+    return CrossEntropyClassifier(cell.encoder, **cell.training).fit(rows, cell.y[keep])
+
+
+def synthetic_then_real(cell):
+    """Train the cross-entropy model on as the quality checker is trained; its head starts anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        cell.cross_entropy.save_pretrained(folder)
+        return CrossEntropyClassifier(folder, **cell.quality_settings).fit(cell.real_X, cell.real_y)
+
+
+METHODS = {
+    "real only": Method(lambda cell: cell.quality_checker, QC),
+    "cross-entropy": Method(lambda cell: cell.cross_entropy, DC),
+    "class-weighted": Method(class_weighted),
+    "focal": Method(lambda cell: FocalClassifier(cell.encoder, **cell.training).fit(cell.X, cell.y)),
+    "Hu et al.": Method(lambda cell: meta(cell, HuClassifier)),
+    "Hu et al., unit scale": Method(lambda cell: meta(cell, HuClassifier, scale="unit")),
+    "Ren et al.": Method(lambda cell: meta(cell, HuClassifier, persistent=False)),
+    "SunGen": Method(lambda cell: meta(cell, SunGenClassifier)),
+    "SunGen, real": Method(lambda cell: meta(cell, SunGenClassifier, outer="real")),
+    "IMP": Method(lambda cell: imp(cell, cell.diversity), QC | DC),
+    "DIMP": Method(dimp, QC),
+    "w/o diversity checker": Method(lambda cell: imp(cell, "drop"), QC),
+    "pooled": Method(pooled),
+    "pooled DIMP": Method(lambda cell: dimp(cell, real_weight=pooled_weight(cell)), QC),
+    "filter": Method(filtered, QC),
+    "synthetic, then real": Method(synthetic_then_real, DC),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.add_argument("--tasks", nargs="+", required=True, metavar="FOLDER:GENERATOR")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="METHOD")
+    args = parser.parse_args()
+    if args.threads:
+        import torch
+
+        torch.set_num_threads(args.threads)
+    lines = Lines(args.out)
+    for seed in seeds(args):
+        for task, _, synthetic in (name.partition(":") for name in args.tasks):
+            cell = None
+            for method in args.methods:
+                config = configuration(args, task, synthetic, method, seed)
+                if lines.has(config):
+                    continue
+                cell = cell or Cell(args, task, synthetic, seed)
+                model, seconds = cell.fit(METHODS[method])
+                result = {**cell.score(model), "seconds": seconds}
+                lines.add(config, result)
+                accuracy = f"test {result['test_accuracy']:.3f}, pool {result['pool_accuracy']:.3f}"
+                print(f"{task} {synthetic} seed {seed} {method}: {accuracy}, {seconds['total']:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
