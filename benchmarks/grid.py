@@ -53,6 +53,12 @@ def seeds(args):
     return range(*args.seeds) if len(args.seeds) == 1 else range(args.seeds[0], args.seeds[1] + 1)
 
 
+def set_threads(args):
+    """Apply ``--threads``."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+
+
 def settings(args):
     """Training parameters of a run."""
     given = {"max_epochs": args.epochs, "lr": args.lr}
@@ -75,8 +81,9 @@ class Cell:
     def __init__(self, args, task, synthetic, seed):
         self.args, self.seed, self.encoder = args, seed, args.encoder
         data = load_task(Path(args.data) / task, synthetic)
-        rows = np.random.RandomState(seed).permutation(len(data.synth_X))[: args.rows]
-        self.X, self.y = take(data.synth_X, data.synth_y, rows)
+        if synthetic is not None:
+            rows = np.random.RandomState(seed).permutation(len(data.synth_X))[: args.rows]
+            self.X, self.y = take(data.synth_X, data.synth_y, rows)
         self.real_X, self.real_y = data.real_X, np.array(data.real_y)
         if args.real_rows is not None:
             self.real_X, self.real_y = stratified(self.real_X, self.real_y, args.real_rows, seed)
@@ -119,7 +126,7 @@ class Cell:
     def _shared(self, name, params, X, y):
         """Fit a model that several methods use, or find it where an earlier call left it."""
         folder = None
-        if self.args.cache:
+        if self.args.cache and "callbacks" not in params:
             content = json.dumps([encoder_name(self.encoder), params, list(X), list(y)])
             folder = Path(self.args.cache) / hashlib.sha256(content.encode()).hexdigest()[:16]
         if folder and (folder / "seconds").exists():

@@ -1,20 +1,22 @@
-"""Do IMP weights see noise? The paper's noise study: swapped labels, exact duplicates and unrelated text.
+r"""The paper's noise study: swapped labels, exact duplicates and unrelated text among real rows.
 
-    python benchmarks/noise.py --data TASK_FOLDER --unrelated OTHER_FOLDER --encoder FOLDER --seeds 3
+    python benchmarks/noise.py --data DIR --task tweet_sentiment --unrelated ag_news --encoder FOLDER --seeds 3 \
+        --out results/noise.jsonl
 
 Rows of ``real_pool.csv`` are spoilt: 20 % get another label, 20 % are added a second time, and 20 % of unrelated rows
-of the other task are added. The quality checker is fitted on ``real_train.csv``, the diversity checker on the spoilt
-rows. Prints the mean weight by kind of row, without training the classifier itself (IMP weights are fixed before that).
+of another task are added. The quality checker is fitted on ``real_train.csv``. Each run is a line: accuracy on
+``test.csv``, the mean weight by kind of row, and how often a random original outweighs a random row with a swapped
+label, or a random duplicate (AUC).
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+from grid import Cell, Lines, add_arguments, configuration, seeds, set_threads
+from paper import METHODS
+from sklearn.metrics import roc_auc_score
 
-from skweight import importance_weights, label_proba
-from skweight._imp import QUALITY_CHECKER_BUDGET
-from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import inject_noise, load_csv
 
 KINDS = ("original", "duplicate", "unrelated", "swapped")
@@ -30,44 +32,48 @@ def noisy_rows(data, unrelated, n_rows, seed):
     return inject_noise([pool_X[i] for i in rows], np.array(pool_y)[rows], unrelated=strange, random_state=seed)
 
 
+class NoisyCell(Cell):
+    """A cell whose rows to weigh are spoilt real ones."""
+
+    def __init__(self, args, seed):
+        super().__init__(args, args.task, None, seed)
+        data = Path(args.data)
+        self.X, self.y, self.kind = noisy_rows(data / args.task, data / args.unrelated, args.rows, seed)
+        del self.scored["pool"]  # these rows are trained on
+
+
+def response(weight, kind):
+    """Mean weight by kind of row, and AUC of originals against two of the kinds."""
+    result = {"mean_weight": {k: float(weight[kind == k].mean()) for k in KINDS}}
+    for other in ("swapped", "duplicate"):
+        rows = (kind == "original") | (kind == other)
+        result[f"auc_{other}"] = float(roc_auc_score(kind[rows] == "original", weight[rows]))
+    return result
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--unrelated", required=True)
-    parser.add_argument("--encoder", required=True)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--lr", type=float, default=5e-5)
-    parser.add_argument("--threads", type=int)
+    add_arguments(parser, seeds=3)
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--unrelated", required=True, help="another task, for its texts")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", required=True)
     args = parser.parse_args()
-    if args.threads:
-        import torch
-
-        torch.set_num_threads(args.threads)
-    real_X, real_y = load_csv(Path(args.data) / "real_train.csv")
-    means = {"weight": [], "quality": [], "diversity": []}
-    for seed in range(args.seeds):
-        X, y, kind = noisy_rows(args.data, args.unrelated, args.rows, seed)
-        # What IMPClassifier does by default, without the training that follows.
-        quality = CrossEntropyClassifier(args.encoder, **QUALITY_CHECKER_BUDGET, random_state=seed)
-        diversity = CrossEntropyClassifier(args.encoder, max_epochs=args.epochs, lr=args.lr, random_state=seed)
-        q = label_proba(quality.fit(real_X, real_y), X, y)
-        d = label_proba(diversity.fit(X, y), X, y)
-        for name, values in (("weight", importance_weights(q, d)), ("quality", q), ("diversity", d)):
-            means[name].append([values[kind == k].mean() for k in KINDS])
-        print(
-            f"seed {seed}: " + "  ".join(f"{k} {m:.3f}" for k, m in zip(KINDS, means["weight"][-1], strict=True)),
-            flush=True,
-        )
-    print(f"\n{Path(args.data).name}: {args.rows} rows before noise, {args.epochs} epochs, {args.seeds} seeds\n")
-    print("| kind of row | mean weight | mean quality P' | mean diversity Q |\n|---|---|---|---|")
-    for i, k in enumerate(KINDS):
-        cells = []
-        for name in means:
-            values = np.array(means[name])[:, i]
-            cells.append(f"{values.mean():.2f} ± {values.std():.2f}")
-        print(f"| {k} | " + " | ".join(cells) + " |")
+    set_threads(args)
+    lines = Lines(args.out)
+    for seed in seeds(args):
+        cell = None
+        for method in args.methods:
+            config = configuration(args, args.task, None, method, seed, study="noise", unrelated=args.unrelated)
+            if lines.has(config):
+                continue
+            cell = cell or NoisyCell(args, seed)
+            model, seconds = cell.fit(METHODS[method])
+            weight = model.sample_weight_ if len(model.sample_weight_) == len(cell.X) else np.ones(len(cell.X))
+            result = {**cell.score(model), "seconds": seconds}
+            if np.ptp(weight) > 0:
+                result |= response(weight, cell.kind)
+            lines.add(config, result)
+            print(seed, method, round(result["test_accuracy"], 3), result.get("auc_swapped"), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from grid import Cell, Lines, add_arguments, configuration, seeds
+from grid import Cell, Lines, add_arguments, configuration, seeds, set_threads
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skweight import DIMPClassifier, IMPClassifier
@@ -120,10 +120,7 @@ def main():
     parser.add_argument("--tasks", nargs="+", required=True, metavar="FOLDER:GENERATOR")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="METHOD")
     args = parser.parse_args()
-    if args.threads:
-        import torch
-
-        torch.set_num_threads(args.threads)
+    set_threads(args)
     lines = Lines(args.out)
     for seed in seeds(args):
         for task, _, synthetic in (name.partition(":") for name in args.tasks):
