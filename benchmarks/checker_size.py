@@ -15,6 +15,8 @@ from paper import METHODS
 
 from skweight._imp import QUALITY_CHECKER_BUDGET
 
+STUDY = {"study": "checker size"}
+
 
 class StepsCell(Cell):
     """A cell whose quality checker takes as many steps as on all real rows, whatever their share."""
@@ -37,30 +39,31 @@ def main():
     lines = Lines(given.out)
     for seed in seeds(given):
         for task, _, synthetic in (name.partition(":") for name in given.tasks):
-            n_real = len(Cell(given, task, synthetic, seed).real_X)
+            whole = Cell(given, task, synthetic, seed)
+            run(lines, whole, ["cross-entropy"], configuration(given, task, synthetic, None, seed, **STUDY, share=None))
+            n_real = len(whole.real_X)
             for share in given.shares:
                 args = copy.copy(given)
                 args.share, args.real_rows = share, round(share * n_real)
                 for kind, budget in ((Cell, "epochs"), (StepsCell, "steps")):
                     if budget == "steps" and share == 1:
                         continue  # the same
-                    run_cell(kind, lines, args, task, synthetic, seed, budget)
+                    cell = kind(args, task, synthetic, seed)
+                    config = configuration(args, task, synthetic, None, seed, **STUDY, share=share, budget=budget)
+                    config["quality_checker"] = {name: cell.quality_settings[name] for name in QUALITY_CHECKER_BUDGET}
+                    run(lines, cell, args.methods, config)
 
 
-def run_cell(kind, lines, args, task, synthetic, seed, budget):
-    cell = None
-    for method in args.methods:
-        config = configuration(
-            args, task, synthetic, method, seed, study="checker size", share=args.share, budget=budget
-        )
+def run(lines, cell, methods, config):
+    """Run those of the methods that are not in the file yet."""
+    for method in methods:
+        config = config | {"method": method}
         if lines.has(config):
             continue
-        cell = cell or kind(args, task, synthetic, seed)
-        config["quality_checker"] = {name: cell.quality_settings[name] for name in QUALITY_CHECKER_BUDGET}
         model, seconds = cell.fit(METHODS[method])
         result = {**cell.score(model), "seconds": seconds}
         lines.add(config, result)
-        print(task, seed, args.share, budget, method, round(result["test_accuracy"], 3), flush=True)
+        print(*(config[name] for name in ("task", "seed", "share", "method")), round(result["test_accuracy"], 3))
 
 
 if __name__ == "__main__":

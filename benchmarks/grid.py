@@ -201,10 +201,11 @@ class Lines:
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
             "date": datetime.date.today().isoformat(),
         }
-        # One write of a whole line at the end of the file: several processes may share it, and a kill leaves at most
-        # half of the last line, which is skipped when the file is read.
+        # One write at the end of the file: several processes may share it. A kill may leave half of a line, which is
+        # skipped when the file is read, and must not swallow the next one.
+        half = self.path.exists() and not self.path.read_bytes().endswith(b"\n")
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write("\n" * half + json.dumps(line) + "\n")
         self.done.add(key(line))
 
 
