@@ -24,7 +24,7 @@ from skorch.callbacks import Callback
 from transformers import AutoModel, AutoTokenizer
 
 from skweight import importance_weights, label_proba
-from skweight._imp import QUALITY_CHECKER_BUDGET, _fast_checker
+from skweight._checkers import QUALITY_CHECKER_BUDGET, _fast_checker
 from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import load_csv
 

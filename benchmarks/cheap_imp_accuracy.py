@@ -18,7 +18,7 @@ from cheap_imp import shallow
 from sklearn.frozen import FrozenEstimator
 
 from skweight import IMPClassifier
-from skweight._imp import QUALITY_CHECKER_BUDGET
+from skweight._checkers import QUALITY_CHECKER_BUDGET
 from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import load_csv, load_task
 

@@ -13,7 +13,7 @@ import copy
 from grid import Cell, Lines, add_arguments, configuration, seeds, set_threads
 from paper import METHODS
 
-from skweight._imp import QUALITY_CHECKER_BUDGET
+from skweight._checkers import QUALITY_CHECKER_BUDGET
 
 STUDY = {"study": "checker size"}
 

@@ -20,7 +20,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score
 
-from skweight._imp import QUALITY_CHECKER_BUDGET
+from skweight._checkers import QUALITY_CHECKER_BUDGET
 from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import load_csv, load_task
 

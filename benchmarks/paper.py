@@ -18,7 +18,14 @@ from grid import Cell, Lines, add_arguments, configuration, seeds, set_threads
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skweight import DIMPClassifier, IMPClassifier
-from skweight.baselines import CrossEntropyClassifier, FocalClassifier, HuClassifier, SunGenClassifier
+from skweight.baselines import (
+    CrossEntropyClassifier,
+    DistilledClassifier,
+    FocalClassifier,
+    HuClassifier,
+    SunGenClassifier,
+)
+from skweight.losses import GeneralizedCrossEntropyLoss
 
 QC, DC = {"build QC": "quality_checker"}, {"build DC": "cross_entropy"}
 
@@ -74,6 +81,21 @@ def dimp(cell, **params):
     return model.fit(cell.X, cell.y, **real)
 
 
+def distilled(cell, diversity_checker="drop", **params):
+    model = DistilledClassifier(
+        cell.encoder, quality_checker=cell.quality, diversity_checker=diversity_checker, **params, **cell.training
+    )
+    real = {"real_X": cell.real_X, "real_y": cell.real_y} if params.get("real_weight") else {}
+    return model.fit(cell.X, cell.y, **real)
+
+
+class GeneralizedCrossEntropy(CrossEntropyClassifier):
+    """Plain fine-tuning with the noise-robust loss in cross-entropy's place."""
+
+    def _make_loss(self):
+        return GeneralizedCrossEntropyLoss()
+
+
 def meta(cell, kind, **params):
     """SunGen or Hu et al."""
     model = kind(cell.encoder, **params, **cell.training)
@@ -107,8 +129,16 @@ METHODS = {
     "IMP": Method(lambda cell: imp(cell, cell.diversity), QC | DC),
     "DIMP": Method(dimp, QC),
     "w/o diversity checker": Method(lambda cell: imp(cell, "drop"), QC),
+    "IMP, fast diversity checker": Method(lambda cell: imp(cell, "fast"), QC),
     "pooled": Method(pooled),
+    "pooled 1:1": Method(lambda cell: pooled(cell, share=1.0)),
+    "pooled IMP": Method(lambda cell: imp(cell, cell.diversity, real_weight=pooled_weight(cell)), QC | DC),
     "pooled DIMP": Method(lambda cell: dimp(cell, real_weight=pooled_weight(cell)), QC),
+    "pooled w/o diversity checker": Method(lambda cell: imp(cell, "drop", real_weight=pooled_weight(cell)), QC),
+    "distilled": Method(distilled, QC),
+    "product of experts": Method(lambda cell: distilled(cell, cell.diversity), QC | DC),
+    "pooled distilled": Method(lambda cell: distilled(cell, real_weight=pooled_weight(cell)), QC),
+    "generalised CE": Method(lambda cell: GeneralizedCrossEntropy(cell.encoder, **cell.training).fit(cell.X, cell.y)),
     "filter": Method(filtered, QC),
     "synthetic, then real": Method(synthetic_then_real, DC),
 }

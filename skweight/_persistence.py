@@ -27,12 +27,13 @@ _TRAINING_FILE = "training.npz"
 _HOME = {
     "CrossEntropyClassifier": "skweight.baselines.cross_entropy",
     "DIMPClassifier": "skweight._imp",
+    "DistilledClassifier": "skweight.baselines.distilled",
     "FocalClassifier": "skweight.baselines.focal",
     "HuClassifier": "skweight.baselines.hu",
     "IMPClassifier": "skweight._imp",
     "SunGenClassifier": "skweight.baselines.sungen",
 }
-_ARRAYS = ("sample_weight_", "quality_proba_", "diversity_proba_", "real_validation_indices_")
+_ARRAYS = ("sample_weight_", "quality_proba_", "diversity_proba_", "target_proba_", "real_validation_indices_")
 _SCALARS = ("text_pairs_", "n_features_in_", "n_iter_", "best_epoch_", "validation_score_")
 
 

@@ -45,20 +45,73 @@ def label_proba(classifier, X, y):
     >>> label_proba(checker, [[0.0], [0.0]], ["bad", "good"]).round(2)
     array([0.81, 0.19])
     """
-    if not hasattr(classifier, "predict_proba"):
-        raise TypeError(f"{type(classifier).__name__} has no predict_proba; weights need the probability of a label.")
     y = column_or_1d(np.asarray(y))
-    column_of = {label: column for column, label in enumerate(np.asarray(classifier.classes_).tolist())}
-    columns = np.array([column_of.get(label, -1) for label in y.tolist()], dtype=np.intp)
-    if columns.size and (columns < 0).all():
-        raise ValueError(
-            f"No label in y is a class of {type(classifier).__name__}: y holds {_some(dict.fromkeys(y.tolist()))}, "
-            f"its classes_ are {_some(np.asarray(classifier.classes_).tolist())}."
-        )
+    columns = _columns_of(classifier, y)
     proba = np.asarray(classifier.predict_proba(X), dtype=np.float64)
     check_consistent_length(proba, y)
     own = proba[np.arange(len(y)), columns]
     return np.where(columns >= 0, own, np.nan)
+
+
+def class_proba(classifier, X, classes):
+    """Probability that a fitted classifier gives to each of `classes`.
+
+    Columns of ``predict_proba`` are matched by the names in ``classifier.classes_``, never by position.
+
+    Parameters
+    ----------
+    classifier : fitted classifier with ``predict_proba`` and ``classes_``
+        Any scikit-learn classifier, pipeline or search.
+    X : array-like of shape (n_samples,) or (n_samples, n_features)
+        Rows in the form that the classifier expects.
+    classes : array-like of shape (n_classes,)
+        Labels, of the same kind as those the classifier was fitted on.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_samples, n_classes)
+        As float64, in the order of `classes`. NaN in the column of a class that the classifier does not know; rows add
+        up to less than 1 where it knows further classes.
+
+    Raises
+    ------
+    TypeError
+        If the classifier has no ``predict_proba``.
+    ValueError
+        If it knows none of the classes.
+    """
+    columns = _columns_of(classifier, np.asarray(classes))
+    proba = np.asarray(classifier.predict_proba(X), dtype=np.float64)
+    check_consistent_length(proba, X)
+    return np.where(columns >= 0, proba[:, columns], np.nan)
+
+
+def product_of_experts(*probas, exponent=1.0):
+    r"""Normalised product of class probabilities, each to the power of `exponent`.
+
+    Parameters
+    ----------
+    *probas : ndarray of shape (n_samples, n_classes)
+        What each expert says, as from :func:`class_proba`.
+    exponent : float, default=1.0
+        Below 1 the product is flatter.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_samples, n_classes)
+        :math:`\prod_j p_j(k|x)^{exponent}`, divided by its sum over the classes that all experts know; NaN for the
+        other classes.
+
+    Examples
+    --------
+    >>> from skweight._weights import product_of_experts
+    >>> product_of_experts([[0.7, 0.2, 0.1]], [[0.4, 0.35, 0.25]], exponent=0.5).round(3)
+    array([[0.556, 0.278, 0.166]])
+    """
+    log_product = exponent * np.sum([_log(proba) for proba in probas], axis=0)
+    # Where nothing is known of a row, all of it stays NaN. np.fmax leaves NaN out, without np.nanmax's warning.
+    product = np.exp(log_product - np.fmax.reduce(log_product, axis=1, keepdims=True))
+    return product / np.nansum(product, axis=1, keepdims=True)
 
 
 def smooth_proba(proba, smoothing, n_classes):
@@ -178,6 +231,20 @@ def effective_sample_size(weights):
         return 0.0
     weights = weights / largest  # squares of very large weights would overflow
     return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def _columns_of(classifier, labels):
+    """Find each label's column in ``predict_proba``; -1 where the classifier does not know the label."""
+    if not hasattr(classifier, "predict_proba"):
+        raise TypeError(f"{type(classifier).__name__} has no predict_proba; weights need the probability of a label.")
+    column_of = {label: column for column, label in enumerate(np.asarray(classifier.classes_).tolist())}
+    columns = np.array([column_of.get(label, -1) for label in labels.tolist()], dtype=np.intp)
+    if columns.size and (columns < 0).all():
+        raise ValueError(
+            f"No label in y is a class of {type(classifier).__name__}: y holds "
+            f"{_some(dict.fromkeys(labels.tolist()))}, its classes_ are {_some(column_of)}."
+        )
+    return columns
 
 
 def _check_proba(proba, name):

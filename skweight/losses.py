@@ -16,8 +16,10 @@ loss                            a    b    c
 :class:`DIMPLoss`               1    0    1
 =============================  ===  ===  ===
 
-:class:`FocalLoss` stands beside them. Losses are computed in float32 (or float64, if the logits are float64) whatever
-the autocast around them says: a ratio of probabilities does not fit half precision.
+:class:`FocalLoss` and :class:`GeneralizedCrossEntropyLoss`, whose weights are functions of ``p`` alone, and
+:class:`DistillationLoss`, whose targets are probabilities instead of labels, stand beside them. Losses are computed in
+float32 (or float64, if the logits are float64) whatever the autocast around them says: a ratio of probabilities does
+not fit half precision.
 
 References
 ----------
@@ -29,8 +31,18 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-__all__ = ["DIMPLoss", "FocalLoss", "IMPLoss", "QualityLoss", "WeightedCrossEntropy", "WeightedLoss"]
+__all__ = [
+    "DIMPLoss",
+    "DistillationLoss",
+    "FocalLoss",
+    "GeneralizedCrossEntropyLoss",
+    "IMPLoss",
+    "QualityLoss",
+    "WeightedCrossEntropy",
+    "WeightedLoss",
+]
 
 # exp(30) is about 1e13: a bound against overflow only, far above every weight that makes sense.
 MAX_LOG_WEIGHT = 30.0
@@ -82,8 +94,7 @@ class WeightedLoss(nn.Module):
         weight, cross_entropy : Tensor of shape (n_rows,)
         """
         with torch.autocast(logits.device.type, enabled=False):
-            logits = logits if logits.dtype == torch.float64 else logits.float()
-            log_p = logits.log_softmax(dim=-1).gather(-1, target[:, None])[:, 0]
+            log_p = _log_softmax(logits).gather(-1, target[:, None])[:, 0]
             if real_weight is None:
                 weight = self.weight(log_p, log_quality, log_diversity)
             else:
@@ -271,3 +282,105 @@ class FocalLoss(WeightedLoss):
     def extra_repr(self):
         """Options as shown by ``repr``."""
         return f"gamma={self.gamma}, detach={self.detach}"
+
+
+class GeneralizedCrossEntropyLoss(WeightedLoss):
+    """Generalised cross-entropy, which wrong labels hurt less: ``w = p ** q``.
+
+    The loss of Zhang & Sabuncu [1]_ is ``(1 - p ** q) / q``. Its gradient is that of ``p ** q`` times cross-entropy,
+    with the weight held constant, and so is computed here. The values differ: ``-p ** q * log(p)`` is reported.
+
+    Parameters
+    ----------
+    q : float in [0, 1], default=0.7
+        0 is cross-entropy, 1 has the gradient of the mean absolute error.
+
+    References
+    ----------
+    .. [1] Zhang, Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels",
+       NeurIPS 2018, arXiv:1805.07836.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skweight.losses import GeneralizedCrossEntropyLoss
+    >>> logits = torch.zeros(1, 2, requires_grad=True)
+    >>> GeneralizedCrossEntropyLoss(q=1.0)(logits, torch.tensor([0])).backward()
+    >>> logits.grad  # of 1 - p
+    tensor([[-0.2500,  0.2500]])
+    """
+
+    def __init__(self, q=0.7):
+        super().__init__()
+        if not 0 <= q <= 1:
+            raise ValueError(f"q must be between 0 and 1, got {q!r}.")
+        self.q = q
+
+    def weight(self, log_p, log_quality=None, log_diversity=None):
+        """Return ``p ** q``, without gradient. Parameters as in :meth:`WeightedLoss.weight`."""
+        return (self.q * log_p.detach()).exp()
+
+    def extra_repr(self):
+        """Options as shown by ``repr``."""
+        return f"q={self.q}"
+
+
+class DistillationLoss(WeightedCrossEntropy):
+    """Cross-entropy against probabilities, as a teacher gives them [1]_: each row multiplied by its ``sample_weight``.
+
+    With the probabilities of the quality checker, it is what IMP-Loss with counted frequencies ``Q(y|x)`` is on average
+    over the labels.
+
+    References
+    ----------
+    .. [1] Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skweight.losses import DistillationLoss
+    >>> logits, target = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 0])
+    >>> target_proba = torch.tensor([[0.7, 0.3], [torch.nan, torch.nan]])  # the second row has its label only
+    >>> DistillationLoss()(logits, target, target_proba)
+    tensor(0.4633)
+    """
+
+    # Its columns are others than those of the losses that know labels only.
+    def rows(self, logits, target, target_proba, sample_weight=None):  # type: ignore[override]
+        """Weight and cross-entropy of every row; :meth:`forward` is the mean of their product.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n_rows, n_classes)
+            Output of the model being trained.
+        target : LongTensor of shape (n_rows,)
+            Class indices: the targets of rows without probabilities. The others' are not used.
+        target_proba : Tensor of shape (n_rows, n_classes)
+            Probabilities of the classes. A row that holds NaN has none.
+        sample_weight : Tensor of shape (n_rows,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        weight, cross_entropy : Tensor of shape (n_rows,)
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            log_proba = _log_softmax(logits)
+            label = functional.one_hot(target, logits.shape[-1]).to(log_proba.dtype)
+            unknown = target_proba.isnan().any(dim=-1, keepdim=True)
+            expected = torch.where(unknown, label, target_proba.detach().to(log_proba.dtype))
+            cross_entropy = -(expected * log_proba).sum(dim=-1)
+            weight = torch.ones_like(cross_entropy)
+            if sample_weight is not None:
+                weight = weight * sample_weight
+            return weight, cross_entropy
+
+    def forward(self, logits, target, target_proba, sample_weight=None):  # type: ignore[override]
+        """Return the loss of a batch, a scalar Tensor. Parameters as in :meth:`rows`."""
+        weight, cross_entropy = self.rows(logits, target, target_proba, sample_weight)
+        return (weight * cross_entropy).mean()
+
+
+def _log_softmax(logits):
+    """Log-probabilities in float32, or in the float64 of the logits."""
+    return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(dim=-1)

@@ -13,7 +13,7 @@ from skorch.callbacks import Callback
 
 from skweight import DIMPClassifier, IMPClassifier
 from skweight._processes import world
-from skweight.baselines import CrossEntropyClassifier
+from skweight.baselines import CrossEntropyClassifier, HuClassifier, SunGenClassifier
 from skweight.datasets import load_film_reviews
 
 
@@ -29,7 +29,9 @@ def fits(encoder, folder):
     imp.set_params(**checker, diversity_checker__max_epochs=1)
     numbers = CrossEntropyClassifier("passthrough", **{**settings, "max_epochs": 4})
     results = {}
-    for name, classifier in {"DIMP": dimp, "IMP": imp}.items():
+    hu = HuClassifier(encoder, **settings, scale="unit", real_weight=0.5)
+    sungen = SunGenClassifier(encoder, **settings, outer="real", n_outer_iter=2)
+    for name, classifier in {"DIMP": dimp, "IMP": imp, "Hu": hu, "SunGen": sungen}.items():
         results[name] = classifier.fit(X, y, real_X=real_X, real_y=real_y)
     results["numbers"] = numbers.fit(np.random.RandomState(0).normal(size=(31, 5)), y)
     return {
@@ -37,7 +39,7 @@ def fits(encoder, folder):
             torch.cat([p.detach().ravel() for p in classifier.module_.parameters()]).numpy(),
             classifier.sample_weight_,
             np.array([classifier.history_[-1]["train_loss"]]),
-            *([classifier.quality_proba_] if name != "numbers" else []),
+            *([classifier.quality_proba_] if hasattr(classifier, "quality_proba_") else []),
         )
         for name, classifier in results.items()
     }

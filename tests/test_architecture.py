@@ -72,6 +72,7 @@ def walk(module):
 WALKS = {module: walk(module) for module in MODULES}
 NETWORKS = {"skweight._meta_gradient", "skweight._net", "skweight._processes", "skweight._shortcuts", "skweight.losses"}
 BASELINES = {module for module in MODULES if module.startswith("skweight.baselines")}
+ESTIMATORS = {"skweight._base", "skweight._checkers", "skweight._imp", *BASELINES}
 
 
 def importers(*targets, lazily=None):
@@ -127,7 +128,7 @@ def test_weights_import_numpy_and_sklearn_only():
 
 @pytest.mark.parametrize("module", ["skweight._net", "skweight._text"])
 def test_network_and_text_know_no_estimator(module):
-    assert not WALKS[module].own() & {"skweight._base", "skweight._imp", "skweight._persistence", *BASELINES}
+    assert not WALKS[module].own() & {"skweight._persistence", *ESTIMATORS}
 
 
 @pytest.mark.parametrize("module", ["skweight._features", "skweight._text", "skweight.model_selection"])
@@ -135,9 +136,11 @@ def test_rows_are_checked_and_split_without_torch(module):
     assert not WALKS[module].third_party() & {"torch", "transformers", "skorch"}
 
 
-def test_only_the_methods_import_the_base_class():
-    assert {"skweight._imp", "skweight.baselines.focal"} <= importers("skweight._base")
-    assert importers("skweight._base") <= {"skweight._imp", *BASELINES}
+def test_only_the_methods_import_the_base_classes():
+    assert {"skweight._checkers", "skweight.baselines.focal"} <= importers("skweight._base")
+    assert importers("skweight._base") <= ESTIMATORS
+    assert {"skweight._imp", "skweight.baselines.distilled"} <= importers("skweight._checkers")
+    assert importers("skweight._checkers") <= {"skweight._imp", *BASELINES}
 
 
 def test_only_base_persistence_and_baselines_with_a_step_of_their_own_import_the_network():
@@ -153,8 +156,9 @@ def test_only_network_and_losses_import_torch_when_they_are_imported():
     assert importers("torch", "transformers", "skorch", lazily=False) == NETWORKS
 
 
-def test_the_method_imports_base_weights_and_losses():
-    assert {"skweight._base", "skweight._weights", "skweight.losses"} <= WALKS["skweight._imp"].own()
+@pytest.mark.parametrize("module", ["skweight._imp", "skweight.baselines.distilled"])
+def test_methods_with_checkers_import_checkers_weights_and_losses(module):
+    assert {"skweight._checkers", "skweight._weights", "skweight.losses"} <= WALKS[module].own()
 
 
 def test_matplotlib_is_imported_inside_functions():

@@ -29,10 +29,12 @@ from sklearn.utils.validation import validate_data
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from skweight import DIMPClassifier, IMPClassifier
-from skweight.baselines import CrossEntropyClassifier, FocalClassifier
+from skweight.baselines import CrossEntropyClassifier, DistilledClassifier, FocalClassifier
 
-ALL = [IMPClassifier, DIMPClassifier, CrossEntropyClassifier, FocalClassifier]
+ALL = [IMPClassifier, DIMPClassifier, CrossEntropyClassifier, FocalClassifier, DistilledClassifier]
 WEIGHTED = [IMPClassifier, DIMPClassifier]
+WITH_QUALITY_CHECKER = [*WEIGHTED, DistilledClassifier]
+WITH_DIVERSITY_CHECKER = [IMPClassifier, DistilledClassifier]
 
 
 def tfidf():
@@ -120,11 +122,19 @@ class DIMPOnNumbers(RowsAreReal, DIMPClassifier):
     pass
 
 
+class DistilledOnNumbers(RowsAreReal, DistilledClassifier):
+    pass
+
+
 class IMPOnSentences(Bridge, RowsAreReal, IMPClassifier):
     pass
 
 
 class DIMPOnSentences(Bridge, RowsAreReal, DIMPClassifier):
+    pass
+
+
+class DistilledOnSentences(Bridge, RowsAreReal, DistilledClassifier):
     pass
 
 
@@ -142,11 +152,13 @@ CHECKED = [
     FocalClassifier("passthrough"),
     IMPOnNumbers("passthrough"),
     DIMPOnNumbers("passthrough"),
+    DistilledOnNumbers("passthrough"),
     CrossEntropyOnSentences(BridgeEncoder(), **ON_SENTENCES),
     FocalOnSentences(BridgeEncoder(), **ON_SENTENCES),
     # IMP with its default diversity checker, DIMP with the default quality checker on a smaller budget.
     IMPOnSentences(BridgeEncoder(), quality_checker=tfidf(), **ON_SENTENCES),
     DIMPOnSentences(BridgeEncoder(), **ON_SENTENCES).set_params(quality_checker__max_epochs=2),
+    DistilledOnSentences(BridgeEncoder(), quality_checker=tfidf(), diversity_checker=tfidf(), **ON_SENTENCES),
 ]
 EXPECTED_TO_FAIL = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -229,8 +241,8 @@ class Rows:
     real_y: Any
 
     def build(self, cls, **params):
-        checkers = {"quality_checker": self.checker} if cls in WEIGHTED else {}
-        if cls is IMPClassifier:
+        checkers = {"quality_checker": self.checker} if cls in WITH_QUALITY_CHECKER else {}
+        if cls in WITH_DIVERSITY_CHECKER:
             checkers["diversity_checker"] = self.checker
         settings = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
         return cls(self.encoder, **{**settings, **checkers, **params})
@@ -392,8 +404,8 @@ def test_global_generators_stay_where_they_were_on_texts_and_on_numbers(cls, row
     np.random.seed(3)  # noqa: NPY002
     random.seed(3)
     states = torch.get_rng_state(), np.random.get_state()[1:3], random.getstate()  # noqa: NPY002
-    networks = {"quality_checker": None} if cls in WEIGHTED else {}
-    if cls is IMPClassifier:
+    networks = {"quality_checker": None} if cls in WITH_QUALITY_CHECKER else {}
+    if cls in WITH_DIVERSITY_CHECKER:
         networks["diversity_checker"] = None
     # Not with random_state=None, which by scikit-learn's convention takes its seed from numpy's global generator.
     for random_state in (0, np.random.RandomState(0)):

@@ -19,10 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skweight import DIMPClassifier, IMPClassifier, importance_weights, label_proba
-from skweight.baselines import CrossEntropyClassifier, FocalClassifier
+from skweight.baselines import CrossEntropyClassifier, DistilledClassifier, FocalClassifier
 from skweight.exceptions import SkweightWarning
 
-ALL = [IMPClassifier, DIMPClassifier, CrossEntropyClassifier, FocalClassifier]
+ALL = [IMPClassifier, DIMPClassifier, CrossEntropyClassifier, FocalClassifier, DistilledClassifier]
 WEIGHTED = [IMPClassifier, DIMPClassifier]
 QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
 
@@ -32,7 +32,7 @@ def tfidf():
 
 
 def quick(cls, encoder, **params):
-    checkers = {"quality_checker": tfidf()} if cls in WEIGHTED else {}
+    checkers = {"quality_checker": tfidf()} if cls in [*WEIGHTED, DistilledClassifier] else {}
     if cls is IMPClassifier:
         checkers["diversity_checker"] = tfidf()
     return cls(encoder, **{**QUICK, **checkers, **params})

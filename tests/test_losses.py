@@ -6,7 +6,17 @@ import torch
 from torch.nn import functional
 
 from skweight import importance_weights
-from skweight.losses import DIMPLoss, FocalLoss, IMPLoss, QualityLoss, WeightedCrossEntropy, WeightedLoss
+from skweight._weights import product_of_experts
+from skweight.losses import (
+    DIMPLoss,
+    DistillationLoss,
+    FocalLoss,
+    GeneralizedCrossEntropyLoss,
+    IMPLoss,
+    QualityLoss,
+    WeightedCrossEntropy,
+    WeightedLoss,
+)
 
 
 def float64(values):
@@ -56,6 +66,8 @@ TABLE = {
     "focal, gamma 1, full": (FocalLoss(detach=False), 0.568681, [-0.141096, -0.038813, -0.299170]),
     "focal, gamma 2": (FocalLoss(gamma=2), 0.407102, [-0.041667, -0.005208, -0.170667]),
     "focal, gamma 2, full": (FocalLoss(gamma=2, detach=False), 0.407102, [-0.099429, -0.014198, -0.308005]),
+    # p ** 0.7 is 0.615572, 0.817604 and 0.324131
+    "generalised": (GeneralizedCrossEntropyLoss(), 0.394520, [-0.102595, -0.068134, -0.086435]),
     "quality": (QualityLoss(), 0.319128, [-0.15, -0.05, -0.026667]),
     "IMP": (IMPLoss(), 0.544280, [-0.3, -0.0625, -0.028070]),
     "DIMP": (DIMPLoss(), 0.760843, [-0.3, -0.066667, -0.133333]),
@@ -81,6 +93,9 @@ def test_value_and_gradient_of_three_rows(loss, value, gradient):
     [
         (WeightedCrossEntropy(), [1.0, 1.0, 1.0]),
         (FocalLoss(gamma=2), [0.25, 0.0625, 0.64]),
+        (GeneralizedCrossEntropyLoss(), [0.615572, 0.817604, 0.324131]),
+        (GeneralizedCrossEntropyLoss(q=0), [1.0, 1.0, 1.0]),
+        (GeneralizedCrossEntropyLoss(q=1), [0.5, 0.75, 0.2]),
         (QualityLoss(), [0.9, 0.6, 0.1]),
         (IMPLoss(), [1.8, 0.75, 0.105263]),
         (DIMPLoss(), [1.8, 0.8, 0.5]),
@@ -108,6 +123,15 @@ def test_dimp_has_the_gradient_of_the_mean_of_quality_times_the_odds_of_being_wr
     torch.testing.assert_close(grad, expected)
 
 
+@pytest.mark.parametrize("q", [0.3, 0.7, 1.0])
+def test_generalised_cross_entropy_has_the_gradient_of_the_loss_as_published(q):
+    logits = float64(LOGITS).requires_grad_()
+    p = logits.softmax(-1)[:, 0]
+    (expected,) = torch.autograd.grad(((1 - p**q) / q).mean(), logits)
+    (grad,) = torch.autograd.grad(GeneralizedCrossEntropyLoss(q)(logits, TARGET), logits)
+    torch.testing.assert_close(grad, expected)
+
+
 @pytest.mark.parametrize(("p", "ratio"), [(0.01, 90.0), (0.1, 9.0), (0.5, 1.8), (0.9, 1.0)])
 def test_dimp_scales_the_gradient_of_cross_entropy_by_quality_over_model(p, ratio):
     logits = float64([[math.log(p / (1 - p)), 0.0]]).requires_grad_()
@@ -131,6 +155,8 @@ def test_dimp_scales_the_gradient_of_cross_entropy_by_quality_over_model(p, rati
         (DIMPLoss(gamma=2), [[0.606590, 0.251682, 0.141728], [0.371321, 0.497149, 0.131529]]),
         (FocalLoss(), [[0.377850, 0.347008, 0.275142], [0.440184, 0.320551, 0.239266]]),
         (FocalLoss(detach=False), [[0.384939, 0.349080, 0.265982], [0.456729, 0.318137, 0.225134]]),
+        # Q ** (1 / (1 - q)) normalised
+        (GeneralizedCrossEntropyLoss(q=0.5), [[0.463768, 0.355072, 0.181159], [0.657895, 0.236842, 0.105263]]),
         # min(P, Q) normalised: (4, 2, 1)/7 and (3, 3, 1)/7
         (IMPLoss(clip=1), [[0.571429, 0.285714, 0.142857], [0.428571, 0.428571, 0.142857]]),
         (DIMPLoss(clip=1), [[0.518675, 0.301277, 0.180048], [0.443873, 0.394047, 0.162080]]),
@@ -172,12 +198,19 @@ def test_imp_with_counted_frequencies_as_diversity_distils_the_quality_checker()
     log_quality, log_diversity = P.log()[text, label], (counts / 100).double().log()[text, label]
     logits = float64([[0.2, -0.1, 0.4], [0.0, 0.3, -0.6]]).requires_grad_()
     imp = IMPLoss()(logits[text], label, log_quality, log_diversity)
-    distillation = -(P * logits.log_softmax(-1)).sum(-1).mean()
+    distillation = DistillationLoss()(logits, torch.tensor([0, 0]), P)
     assert imp.item() == pytest.approx(1.035096, abs=1e-6)
     assert distillation.item() == pytest.approx(1.035096, abs=1e-6)
     torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (imp, distillation)))
     weight, _ = IMPLoss().rows(logits[text], label, log_quality, log_diversity)
     assert weight.mean().item() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "exponent"), [(DIMPLoss(), 0.5), (QualityLoss(), 1.0)], ids=str)
+def test_weighted_losses_end_at_products_of_the_two_checkers(loss, exponent):
+    np.testing.assert_allclose(
+        minimiser(loss), product_of_experts(P.numpy(), Q.numpy(), exponent=exponent), atol=1.5e-6
+    )
 
 
 def test_dimp_weighs_a_doubled_text_less_as_training_goes_on():
@@ -223,15 +256,16 @@ def test_linear_models_on_synthetic_draws_end_near_their_targets():
 # -- weights without gradient -----------------------------------------------------------------------------------------
 
 IMPORTANCE_LOSSES = [QualityLoss(), IMPLoss(), DIMPLoss(), DIMPLoss(gamma=0.5, clip=1, normalize="batch")]
+LABEL_LOSSES = [WeightedCrossEntropy(), FocalLoss(), GeneralizedCrossEntropyLoss()]
 
 
-@pytest.mark.parametrize("loss", [*IMPORTANCE_LOSSES, FocalLoss(), WeightedCrossEntropy()], ids=name)
+@pytest.mark.parametrize("loss", [*IMPORTANCE_LOSSES, *LABEL_LOSSES], ids=name)
 def test_weight_carries_no_gradient(loss):
     log_p, log_quality, log_diversity = (x.log().requires_grad_() for x in (MODEL, QUALITY, DIVERSITY))
     assert not loss.weight(log_p, log_quality, log_diversity).requires_grad
 
 
-@pytest.mark.parametrize("loss", [*IMPORTANCE_LOSSES, FocalLoss(), WeightedCrossEntropy()], ids=name)
+@pytest.mark.parametrize("loss", [*IMPORTANCE_LOSSES, *LABEL_LOSSES], ids=name)
 def test_rows_give_weights_without_gradient_beside_a_cross_entropy_with_one(loss):
     logits = float64(LOGITS).requires_grad_()
     weight, cross_entropy = loss.rows(
@@ -245,7 +279,10 @@ def test_undetached_focal_weight_carries_a_gradient():
     assert FocalLoss(detach=False).weight(MODEL.log().requires_grad_()).requires_grad
 
 
-@pytest.mark.parametrize("loss", [WeightedCrossEntropy(), IMPLoss(), IMPLoss(gamma=0.5, clip=2.0)], ids=name)
+ONE = [WeightedCrossEntropy(), IMPLoss(), IMPLoss(gamma=0.5, clip=2.0), GeneralizedCrossEntropyLoss(q=0)]
+
+
+@pytest.mark.parametrize("loss", ONE, ids=name)
 def test_gradient_at_weight_one_is_that_of_torch_cross_entropy_to_the_last_bit(loss):
     generator = torch.Generator().manual_seed(0)
     logits = (3 * torch.randn(37, 5, generator=generator)).requires_grad_()
@@ -335,7 +372,7 @@ def test_focal_weight_of_a_nearly_certain_row_is_not_rounded_to_zero():
     assert FocalLoss().weight(torch.tensor([-1e-9])).item() == pytest.approx(1e-9, rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", [IMPLoss(), DIMPLoss(), FocalLoss()], ids=name)
+@pytest.mark.parametrize("loss", [IMPLoss(), DIMPLoss(), FocalLoss(), GeneralizedCrossEntropyLoss()], ids=name)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_logits_give_a_float32_loss_from_the_logits_as_they_are(loss, dtype):
     logits = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
@@ -348,7 +385,7 @@ def test_half_precision_logits_give_a_float32_loss_from_the_logits_as_they_are(l
     assert loss(logits, target, log_quality, log_diversity).dtype == torch.float32
 
 
-@pytest.mark.parametrize("loss", [IMPLoss(), DIMPLoss(), FocalLoss()], ids=name)
+@pytest.mark.parametrize("loss", [IMPLoss(), DIMPLoss(), FocalLoss(), GeneralizedCrossEntropyLoss()], ids=name)
 def test_loss_under_autocast_is_float32_and_that_of_the_upcast_logits(loss):
     generator = torch.Generator().manual_seed(0)
     X, head = torch.randn(16, 4, generator=generator), torch.randn(4, 3, generator=generator)
@@ -383,6 +420,72 @@ def test_float64_columns_leave_a_float32_loss_in_float32():
     logits = torch.tensor(LOGITS)
     weight, _ = IMPLoss().rows(logits, TARGET, QUALITY.log(), DIVERSITY.log())
     assert weight.dtype == torch.float32
+
+
+def test_generalised_cross_entropy_of_an_underflowing_probability_is_finite():
+    logits, target, _, _ = unlikely()
+    value = GeneralizedCrossEntropyLoss()(logits, target)
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert value.isfinite()
+    assert 0 < gradient[0, 0] < 1e-30
+
+
+# -- probabilities as targets -----------------------------------------------------------------------------------------
+
+TARGET_PROBA = float64([[0.9, 0.1], [0.6, 0.4], [0.1, 0.9]])
+
+
+def test_distillation_of_three_rows():
+    # -(0.9 + 0.1) log 0.5; -0.6 log 0.75 - 0.4 log 0.25; -0.1 log 0.2 - 0.9 log 0.8. Gradients (p - t) / 3.
+    logits = float64(LOGITS).requires_grad_()
+    weight, cross_entropy = DistillationLoss().rows(logits, TARGET, TARGET_PROBA)
+    np.testing.assert_allclose(cross_entropy.detach(), [0.693147, 0.727127, 0.361773], atol=1e-6)
+    assert weight.tolist() == [1.0] * 3
+    value = DistillationLoss()(logits, TARGET, TARGET_PROBA)
+    (grad,) = torch.autograd.grad(value, logits)
+    assert value.item() == pytest.approx(0.594016, abs=1e-6)
+    np.testing.assert_allclose(grad[:, 0], [-0.133333, 0.05, 0.033333], atol=1e-6)
+
+
+def test_distillation_multiplies_rows_by_their_sample_weight():
+    value = DistillationLoss()(float64(LOGITS), TARGET, TARGET_PROBA, sample_weight=float64([2.0, 0.0, 0.5]))
+    assert value.item() == pytest.approx((2 * 0.693147 + 0.5 * 0.361773) / 3, abs=1e-6)
+
+
+@pytest.mark.parametrize("row", [[math.nan, math.nan], [0.5, math.nan]])
+def test_distillation_takes_the_label_of_a_row_without_probabilities(row):
+    target_proba = torch.stack([TARGET_PROBA[0], float64(row), TARGET_PROBA[2]])
+    logits = float64(LOGITS).requires_grad_()
+    _, cross_entropy = DistillationLoss().rows(logits, TARGET, target_proba)
+    np.testing.assert_allclose(cross_entropy.detach(), [0.693147, 0.287682, 0.361773], atol=1e-6)
+    (grad,) = torch.autograd.grad(cross_entropy.mean(), logits)
+    np.testing.assert_allclose(grad[:, 0], [-0.133333, -0.083333, 0.033333], atol=1e-6)
+
+
+def test_distillation_of_certain_probabilities_is_torch_cross_entropy_to_the_last_bit():
+    generator = torch.Generator().manual_seed(0)
+    logits = (3 * torch.randn(37, 5, generator=generator)).requires_grad_()
+    target = torch.randint(5, (37,), generator=generator)
+    loss = DistillationLoss()(logits, torch.zeros_like(target), functional.one_hot(target, 5).float())
+    torch.testing.assert_close(loss, functional.cross_entropy(logits, target))
+    (ours,) = torch.autograd.grad(loss, logits)
+    (theirs,) = torch.autograd.grad(functional.cross_entropy(logits, target), logits)
+    assert torch.equal(ours, theirs)
+
+
+def test_distillation_sends_no_gradient_to_the_teacher():
+    target_proba = TARGET_PROBA.clone().requires_grad_()
+    DistillationLoss()(float64(LOGITS).requires_grad_(), TARGET, target_proba).backward()
+    assert target_proba.grad is None
+
+
+def test_distillation_under_autocast_is_float32():
+    logits = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    target, target_proba = torch.arange(16) % 3, torch.full((16, 3), 1 / 3, dtype=torch.float64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = DistillationLoss()(logits, target, target_proba)
+    assert value.dtype == torch.float32
+    assert torch.equal(value, DistillationLoss()(logits.float(), target, target_proba))
 
 
 # -- weights of the caller --------------------------------------------------------------------------------------------
@@ -566,12 +669,19 @@ def test_an_unknown_normalisation_raises(loss):
         loss(normalize="global")
 
 
+@pytest.mark.parametrize("q", [-0.1, 1.1, math.nan])
+def test_an_exponent_outside_of_zero_and_one_raises(q):
+    with pytest.raises(ValueError, match="q must be between 0 and 1"):
+        GeneralizedCrossEntropyLoss(q)
+
+
 def test_losses_have_no_parameters_and_show_their_options():
-    for loss in (IMPLoss(gamma=0.5, clip=10), FocalLoss(gamma=2, detach=False)):
+    for loss in (IMPLoss(gamma=0.5, clip=10), FocalLoss(gamma=2, detach=False), GeneralizedCrossEntropyLoss()):
         assert list(loss.parameters()) == []
         assert not loss.state_dict()
     assert repr(IMPLoss(gamma=0.5, clip=10)) == "IMPLoss(gamma=0.5, clip=10, normalize=None)"
     assert repr(FocalLoss(gamma=2, detach=False)) == "FocalLoss(gamma=2, detach=False)"
+    assert repr(GeneralizedCrossEntropyLoss()) == "GeneralizedCrossEntropyLoss(q=0.7)"
 
 
 @pytest.mark.parametrize("loss", [DIMPLoss(normalize="batch"), QualityLoss(normalize="batch")])

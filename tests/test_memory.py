@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import skweight._base
-import skweight._imp
+import skweight._checkers
 import skweight._net
 from skweight import DIMPClassifier, IMPClassifier, label_proba
 from skweight.baselines import CrossEntropyClassifier
@@ -167,7 +167,7 @@ def test_without_memory_nothing_is_looked_up(tiny_encoder, toy, monkeypatch):
     """Telling encoders apart reads their files, or asks the hub."""
     looked_up = []
     for name in ("describe", "version"):
-        monkeypatch.setattr(skweight._imp, name, lambda value, _name=name: looked_up.append(_name))
+        monkeypatch.setattr(skweight._checkers, name, lambda value, _name=name: looked_up.append(_name))
     fit(IMPClassifier(tiny_encoder, quality_checker=text_checker(), diversity_checker=text_checker(), **QUICK), toy)
     assert not looked_up
 
@@ -234,13 +234,28 @@ def test_other_real_data_is_fitted_anew(change, tmp_path, numbers):
     np.testing.assert_array_equal(cached.quality_proba_, fit(counted(), changed).quality_proba_)
 
 
-@pytest.mark.parametrize("change", [{"X": "rows"}, {"y": "labels"}], ids=str)
-def test_other_synthetic_data_is_asked_anew_of_the_same_checker(change, tmp_path, numbers):
-    fit(counted(memory=tmp_path), numbers)
-    changed = {**numbers, **{name: swap(numbers[name], 0, 1) for name in change}}
+@pytest.mark.parametrize(("change", "scores"), [("X", 2), ("y", 1)])
+def test_the_same_checker_is_asked_about_other_synthetic_rows_but_not_about_other_labels(
+    change, scores, tmp_path, numbers
+):
+    """What it says of a row holds for any label of it."""
+    first = fit(counted(memory=tmp_path), numbers)
+    changed = {**numbers, change: swap(numbers[change], 0, 1)}
     cached = fit(counted(memory=tmp_path), changed)
-    assert (CountedRegression.fits, CountedRegression.scores) == (1, 2)
+    assert (CountedRegression.fits, CountedRegression.scores) == (1, scores)
+    assert not np.array_equal(cached.quality_proba_, first.quality_proba_)
     np.testing.assert_array_equal(cached.quality_proba_, fit(counted(), changed).quality_proba_)
+
+
+def test_a_checker_is_asked_anew_when_the_classes_are_others(tmp_path, numbers):
+    checker = FrozenEstimator(CountedRegression().fit(numbers["real_X"], numbers["real_y"]))
+    clf = counted(memory=tmp_path, missing_real="warn").set_params(quality_checker=checker)
+    X, y = numbers["X"], numbers["y"]
+    clf.fit(X, y)
+    with pytest.warns(SkweightWarning, match="SKW021"):
+        clf.fit(X, y + 1)  # the checker knows 1, but not 2
+    expected = np.where(y == 0, checker.predict_proba(X)[:, 1], np.nan)
+    np.testing.assert_allclose(clf.quality_proba_, expected, rtol=1e-6)
 
 
 def test_other_parameters_or_another_seed_of_a_checker_fit_it_anew(tmp_path, numbers):

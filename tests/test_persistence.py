@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skweight import DIMPClassifier, IMPClassifier
-from skweight.baselines import CrossEntropyClassifier, FocalClassifier
+from skweight.baselines import CrossEntropyClassifier, DistilledClassifier, FocalClassifier
 
 QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
 
@@ -83,11 +83,11 @@ def test_classes_keep_their_data_type(classes, tiny_encoder, toy, tmp_path):
     np.testing.assert_array_equal(loaded.classes_, clf.classes_)
 
 
-@pytest.mark.parametrize("cls", [CrossEntropyClassifier, FocalClassifier, IMPClassifier])
+@pytest.mark.parametrize("cls", [CrossEntropyClassifier, DistilledClassifier, FocalClassifier, IMPClassifier])
 def test_every_class_comes_back_as_itself(cls, tiny_encoder, toy, tmp_path):
     checkers = {} if cls is not IMPClassifier else {"diversity_checker": "drop"}
     clf = cls(tiny_encoder, **checkers, **QUICK)
-    if cls is IMPClassifier:
+    if cls in (IMPClassifier, DistilledClassifier):
         clf.set_params(quality_checker__max_epochs=1)
     clf.fit(toy["X"], toy["y"], real_X=toy["real_X"], real_y=toy["real_y"]).save_pretrained(tmp_path)
     assert type(cls.from_pretrained(tmp_path)) is cls

@@ -344,6 +344,22 @@ def test_padding_that_the_embedding_does_not_know_of_is_looked_up(tiny_encoder, 
     torch.testing.assert_close(state(used.module_), state(whole.module_), rtol=0, atol=1e-6)
 
 
+def test_a_callback_may_evaluate_texts_with_words_that_training_does_not_see(tiny_encoder, toy):
+    """The whole matrix is asked for tokens that are not trained, the small one for those that are."""
+    tokenizer, seen = load_tokenizer(tiny_encoder), {}
+    batch = tokenizer(["superb and warm", "always tedious scene"], padding=True, return_tensors="pt")
+
+    class Evaluate(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.module_.eval()
+            with torch.no_grad():
+                seen[len(net.history)] = net.module_(**batch).logits
+
+    clf = CrossEntropyClassifier(tiny_encoder, **{**QUICK, "max_epochs": 2, "lr": 1e-3}, callbacks=[Evaluate()])
+    clf.fit(["a good film", "a bad film", "a warm cast"] * 2, ["fresh", "rotten", "fresh"] * 2)
+    torch.testing.assert_close(seen[2], clf.module_(**batch).logits, rtol=0, atol=1e-6)
+
+
 def test_an_interrupted_training_puts_the_embeddings_back(tiny_encoder):
     module = load_module(tiny_encoder, ["fresh", "rotten"], 0)
     full = module.get_input_embeddings()

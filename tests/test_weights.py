@@ -6,6 +6,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from skweight import effective_sample_size, importance_weights, label_proba, smooth_proba
+from skweight._weights import class_proba, product_of_experts
 
 # Three rows used throughout: probability of their label under the quality checker, under the diversity checker and
 # under the model being trained.
@@ -99,6 +100,61 @@ def test_label_proba_takes_a_pipeline_on_raw_texts():
     fresh, rotten = label_proba(checker, ["good", "good"], ["fresh", "rotten"])
     assert fresh > 0.5
     assert fresh + rotten == pytest.approx(1.0)
+
+
+# -- class_proba ------------------------------------------------------------------------------------------------------
+
+
+def test_class_proba_finds_columns_by_name_not_by_position():
+    checker = Table(["mixed", "good", "bad"], [[0.2, 0.1, 0.7], [0.1, 0.6, 0.3]])
+    expected = [[0.7, 0.1, 0.2], [0.3, 0.6, 0.1]]
+    np.testing.assert_array_equal(class_proba(checker, [0, 1], ["bad", "good", "mixed"]), expected)
+    np.testing.assert_array_equal(class_proba(Table([7, 1, 0], [[0.2, 0.3, 0.5]]), [0], [0, 1, 7]), [[0.5, 0.3, 0.2]])
+    np.testing.assert_array_equal(class_proba(Table([1, 0], [[0.2, 0.8]]), [0], [False, True]), [[0.8, 0.2]])
+
+
+def test_class_proba_is_nan_for_a_class_that_the_checker_does_not_know():
+    checker = Table(["bad", "odd", "good"], [[0.5, 0.4, 0.1], [0.3, 0.0, 0.7]])
+    expected = [[0.5, 0.1, np.nan], [0.3, 0.7, np.nan]]
+    np.testing.assert_array_equal(class_proba(checker, [0, 1], ["bad", "good", "mixed"]), expected)
+
+
+def test_class_proba_holds_what_label_proba_says_of_each_label():
+    checker, y = Table([2, 1, 3], [[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]), np.array([3, 1, 9, 2])
+    rows, classes = [0, 1, 1, 0], np.array([1, 2, 3, 9])
+    own = class_proba(checker, rows, classes)[np.arange(4), np.searchsorted(classes, y)]
+    np.testing.assert_array_equal(own, label_proba(checker, rows, y))
+
+
+def test_class_proba_raises_as_label_proba_does():
+    with pytest.raises(ValueError, match=r"y holds \['positive', 'negative'\].*classes_ are \['bad', 'good'\]"):
+        class_proba(Table(["bad", "good"], [[0.9, 0.1]]), [0], ["positive", "negative"])
+    with pytest.raises(TypeError, match="LinearSVC has no predict_proba"):
+        class_proba(LinearSVC().fit([[0.0], [1.0]], ["bad", "good"]), [[0.0]], ["bad", "good"])
+
+
+# -- product_of_experts -----------------------------------------------------------------------------------------------
+
+
+def test_product_of_one_expert_is_what_it_says():
+    proba = [[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]]
+    np.testing.assert_allclose(product_of_experts(proba), proba, atol=1e-12)
+
+
+def test_product_of_two_experts_is_normalised():
+    # sqrt(0.9 * 0.5) and sqrt(0.1 * 0.5) over their sum; 0.9 * 0.2 and 0.1 * 0.8 over theirs
+    np.testing.assert_allclose(product_of_experts([[0.9, 0.1]], [[0.5, 0.5]], exponent=0.5), [[0.75, 0.25]])
+    np.testing.assert_allclose(product_of_experts([[0.9, 0.1]], [[0.2, 0.8]]), [[0.692308, 0.307692]], atol=1e-6)
+
+
+def test_product_is_taken_over_the_classes_that_all_experts_know():
+    one, other = [[0.6, 0.2, np.nan], [np.nan, 0.3, np.nan]], [[0.5, 0.5, 0.5], [0.5, np.nan, 0.5]]
+    np.testing.assert_allclose(product_of_experts(one, other), [[0.75, 0.25, np.nan], [np.nan] * 3])
+
+
+def test_product_of_tiny_probabilities_does_not_underflow():
+    tiny = [[1e-300, 3e-300]]
+    np.testing.assert_allclose(product_of_experts(tiny, tiny, exponent=2.0), [[1 / 82, 81 / 82]])
 
 
 # -- importance_weights -----------------------------------------------------------------------------------------------

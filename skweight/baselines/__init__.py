@@ -1,8 +1,9 @@
 """Baselines to compare with: the same encoder, engine and contract, other losses."""
 
 from skweight.baselines.cross_entropy import CrossEntropyClassifier
+from skweight.baselines.distilled import DistilledClassifier
 from skweight.baselines.focal import FocalClassifier
 from skweight.baselines.hu import HuClassifier
 from skweight.baselines.sungen import SunGenClassifier
 
-__all__ = ["CrossEntropyClassifier", "FocalClassifier", "HuClassifier", "SunGenClassifier"]
+__all__ = ["CrossEntropyClassifier", "DistilledClassifier", "FocalClassifier", "HuClassifier", "SunGenClassifier"]
