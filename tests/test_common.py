@@ -29,9 +29,23 @@ from sklearn.utils.validation import validate_data
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from skweight import DIMPClassifier, IMPClassifier
-from skweight.baselines import CrossEntropyClassifier, DistilledClassifier, FocalClassifier
+from skweight.baselines import (
+    CrossEntropyClassifier,
+    DistilledClassifier,
+    FocalClassifier,
+    HuClassifier,
+    SunGenClassifier,
+)
 
-ALL = [IMPClassifier, DIMPClassifier, CrossEntropyClassifier, FocalClassifier, DistilledClassifier]
+ALL = [
+    IMPClassifier,
+    DIMPClassifier,
+    CrossEntropyClassifier,
+    FocalClassifier,
+    DistilledClassifier,
+    SunGenClassifier,
+    HuClassifier,
+]
 WEIGHTED = [IMPClassifier, DIMPClassifier]
 WITH_QUALITY_CHECKER = [*WEIGHTED, DistilledClassifier]
 WITH_DIVERSITY_CHECKER = [IMPClassifier, DistilledClassifier]
@@ -146,6 +160,22 @@ class FocalOnSentences(Bridge, FocalClassifier):
     pass
 
 
+class HuOnNumbers(RowsAreReal, HuClassifier):
+    pass
+
+
+class HuOnSentences(Bridge, RowsAreReal, HuClassifier):
+    pass
+
+
+class SunGenOnNumbers(RowsAreReal, SunGenClassifier):
+    pass
+
+
+class SunGenOnSentences(Bridge, SunGenClassifier):
+    pass
+
+
 ON_SENTENCES = {"lr": 4e-3, "max_length": 24, "precision": "fp32"}
 CHECKED = [
     CrossEntropyClassifier("passthrough"),
@@ -153,12 +183,16 @@ CHECKED = [
     IMPOnNumbers("passthrough"),
     DIMPOnNumbers("passthrough"),
     DistilledOnNumbers("passthrough"),
+    HuOnNumbers("passthrough"),
+    SunGenOnNumbers("passthrough", outer="real", n_outer_iter=2),
     CrossEntropyOnSentences(BridgeEncoder(), **ON_SENTENCES),
     FocalOnSentences(BridgeEncoder(), **ON_SENTENCES),
     # IMP with its default diversity checker, DIMP with the default quality checker on a smaller budget.
     IMPOnSentences(BridgeEncoder(), quality_checker=tfidf(), **ON_SENTENCES),
     DIMPOnSentences(BridgeEncoder(), **ON_SENTENCES).set_params(quality_checker__max_epochs=2),
     DistilledOnSentences(BridgeEncoder(), quality_checker=tfidf(), diversity_checker=tfidf(), **ON_SENTENCES),
+    HuOnSentences(BridgeEncoder(), **ON_SENTENCES),
+    SunGenOnSentences(BridgeEncoder(), n_outer_iter=1, **ON_SENTENCES),
 ]
 EXPECTED_TO_FAIL = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -244,6 +278,8 @@ class Rows:
         checkers = {"quality_checker": self.checker} if cls in WITH_QUALITY_CHECKER else {}
         if cls in WITH_DIVERSITY_CHECKER:
             checkers["diversity_checker"] = self.checker
+        if cls is SunGenClassifier:
+            checkers["n_outer_iter"] = 1  # enough to test mechanics
         settings = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
         return cls(self.encoder, **{**settings, **checkers, **params})
 

@@ -19,10 +19,24 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skweight import DIMPClassifier, IMPClassifier, importance_weights, label_proba
-from skweight.baselines import CrossEntropyClassifier, DistilledClassifier, FocalClassifier
+from skweight.baselines import (
+    CrossEntropyClassifier,
+    DistilledClassifier,
+    FocalClassifier,
+    HuClassifier,
+    SunGenClassifier,
+)
 from skweight.exceptions import SkweightWarning
 
-ALL = [IMPClassifier, DIMPClassifier, CrossEntropyClassifier, FocalClassifier, DistilledClassifier]
+ALL = [
+    IMPClassifier,
+    DIMPClassifier,
+    CrossEntropyClassifier,
+    FocalClassifier,
+    DistilledClassifier,
+    SunGenClassifier,
+    HuClassifier,
+]
 WEIGHTED = [IMPClassifier, DIMPClassifier]
 QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
 
@@ -35,6 +49,8 @@ def quick(cls, encoder, **params):
     checkers = {"quality_checker": tfidf()} if cls in [*WEIGHTED, DistilledClassifier] else {}
     if cls is IMPClassifier:
         checkers["diversity_checker"] = tfidf()
+    if cls is SunGenClassifier:
+        checkers["n_outer_iter"] = 1  # enough to test mechanics
     return cls(encoder, **{**QUICK, **checkers, **params})
 
 
