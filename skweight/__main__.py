@@ -5,7 +5,17 @@ import sys
 import time
 from pathlib import Path
 
-_METHODS = ("dimp", "imp", "cross-entropy", "focal")
+# Class and parameters by name on the command line.
+_METHODS = {
+    "dimp": ("DIMPClassifier", {}),
+    "imp": ("IMPClassifier", {}),
+    "imp-fast": ("IMPClassifier", {"diversity_checker": "fast"}),
+    "cross-entropy": ("CrossEntropyClassifier", {}),
+    "focal": ("FocalClassifier", {}),
+    "distilled": ("DistilledClassifier", {}),
+    "sungen": ("SunGenClassifier", {}),
+    "hu": ("HuClassifier", {}),
+}
 
 
 def main(argv=None):
@@ -39,6 +49,9 @@ def _parser():
         "--encoder",
         default="google-bert/bert-base-uncased",
         help='hub id or folder; "minilm" takes the one of the demo',
+    )
+    fit.add_argument(
+        "--real-weight", type=float, default=0.0, help="let the real rows join the training, at so many mean weights"
     )
     fit.add_argument("--epochs", type=int, default=5)
     fit.add_argument("--lr", type=float, default=5e-5)
@@ -88,8 +101,10 @@ def _fit(args):
     X, y = load_csv(args.synthetic, **columns)
     real_X, real_y = load_csv(args.real, **columns)
     print(f"{len(X)} synthetic rows, {len(real_X)} real rows, classes: {', '.join(sorted(set(y)))}")
-    classifier = _class_of(args.method)(
+    name, params = _METHODS[args.method]
+    classifier = _class(name)(
         minilm_folder() if args.encoder == "minilm" else args.encoder,
+        real_weight=args.real_weight,
         max_epochs=args.epochs,
         lr=args.lr,
         batch_size=args.batch_size,
@@ -97,6 +112,7 @@ def _fit(args):
         on_bad_rows="drop" if args.drop_bad_rows else "raise",
         random_state=args.seed,
         verbose=1,
+        **params,
     )
     start = time.perf_counter()
     classifier.fit(_none_if_empty(X), _none_if_empty(y), real_X=_none_if_empty(real_X), real_y=_none_if_empty(real_y))
@@ -117,15 +133,10 @@ def _none_if_empty(values):
     return [None if value == "" or (isinstance(value, tuple) and "" in value) else value for value in values]
 
 
-def _class_of(method):
+def _class(name):
     import skweight
 
-    return {
-        "dimp": lambda: skweight.DIMPClassifier,
-        "imp": lambda: skweight.IMPClassifier,
-        "cross-entropy": lambda: skweight.baselines.CrossEntropyClassifier,
-        "focal": lambda: skweight.baselines.FocalClassifier,
-    }[method]()
+    return getattr(skweight if name in skweight.__all__ else skweight.baselines, name)
 
 
 def _predict(args):

@@ -51,7 +51,8 @@ MAX_LOG_WEIGHT = 30.0
 class WeightedLoss(nn.Module):
     """Mean of ``weight * cross-entropy`` over a batch; a subclass says what a row weighs.
 
-    To add a loss, override :meth:`weight`.
+    To add a loss, override :meth:`weight`. In a training over several processes it is asked about the rows of the whole
+    batch in each of them; gradients flow to a process's own rows only, and are summed.
     """
 
     def weight(self, log_p, log_quality=None, log_diversity=None):

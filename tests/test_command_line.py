@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from skweight.__main__ import main
+from skweight.baselines import CrossEntropyClassifier
 
 
 def write(path, header, rows):
@@ -36,7 +38,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("method", ["dimp", "imp", "cross-entropy", "focal"])
+@pytest.mark.parametrize("method", ["dimp", "imp", "imp-fast", "cross-entropy", "focal", "distilled"])
 def test_fit_then_predict_on_csv_files(method, files, tiny_encoder, tmp_path, capsys):
     assert fit(files, tiny_encoder, "--method", method, "--test", files["real"]) == 0
     shown = capsys.readouterr().out
@@ -59,6 +61,16 @@ def test_fit_then_predict_on_csv_files(method, files, tiny_encoder, tmp_path, ca
     out = str(tmp_path / "out.csv")
     assert main(["predict", files["model"], files["texts"], "--out", out]) == 0
     assert read(out) == rows
+
+
+def test_real_rows_join_the_training_if_asked(files, tiny_encoder):
+    saved = {}
+    for options in ([], ["--real-weight", "2"]):
+        assert fit(files, tiny_encoder, "--method", "cross-entropy", *options) == 0
+        saved[bool(options)] = CrossEntropyClassifier.from_pretrained(files["model"])
+    assert saved[True].get_params()["real_weight"] == 2
+    # Eighteen rows of steps instead of twelve.
+    assert not torch.equal(*(clf.module_.classifier.weight for clf in saved.values()))
 
 
 def test_columns_can_be_named(files, tiny_encoder, tmp_path, toy):
