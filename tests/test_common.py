@@ -279,7 +279,7 @@ class Rows:
         if cls in WITH_DIVERSITY_CHECKER:
             checkers["diversity_checker"] = self.checker
         if cls is SunGenClassifier:
-            checkers["n_outer_iter"] = 1  # enough to test mechanics
+            checkers |= {"n_outer_iter": 1, "outer_lr": 0.01}  # enough to test mechanics
         settings = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
         return cls(self.encoder, **{**settings, **checkers, **params})
 
