@@ -1,5 +1,7 @@
 """SunGen and Hu et al.: learnt weights against closed forms, and against labels known to be wrong."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from skweight.baselines import HuClassifier, SunGenClassifier
 from skweight.baselines.hu import _StepWeights
 from skweight.baselines.sungen import hypergradient, reverse_cross_entropy
 from skweight.losses import WeightedCrossEntropy
+from skweight.model_selection import stack_real
 
 
 class LinearConfig(PreTrainedConfig):
@@ -150,6 +153,31 @@ def test_sungen_on_synthetic_rows_needs_no_real_ones_and_on_real_rows_does(toy):
         SunGenClassifier("passthrough", outer="real").fit(np.eye(4), [0, 1, 0, 1])
 
 
+def test_every_training_of_sungen_starts_from_the_same_model(numbers, monkeypatch):
+    starts, train = [], _net.train
+
+    def watched(module, *args, **kwargs):
+        starts.append(torch.cat([p.detach().ravel() for p in module.parameters()]))
+        return train(module, *args, **kwargs)
+
+    monkeypatch.setattr(_net, "train", watched)
+    SunGenClassifier("passthrough", n_outer_iter=3, random_state=0).fit(numbers["X"], numbers["y"])
+    *inner, final = starts
+    assert len(inner) == 3
+    assert all(torch.equal(start, inner[0]) for start in inner)
+    assert not torch.equal(final, inner[0])  # the final one has a head of its own
+
+
+def test_the_synthetic_objective_leaves_out_the_lightest_tenth():
+    y = np.arange(20) % 2
+    rows = SimpleNamespace(tokens=Features(np.arange(20, dtype=np.float32)[:, None]), target=y)
+    weight = np.linspace(1, 0, 20)
+    kept, loss = SunGenClassifier()._outer_objective(SimpleNamespace(synthetic=rows), weight)
+    assert sorted(kept.tokens.values[:, 0].tolist()) == list(range(18))
+    assert kept.target.tolist() == y[kept.tokens.values[:, 0].astype(int)].tolist()
+    assert loss is reverse_cross_entropy
+
+
 # -- Hu et al., Ren et al. --------------------------------------------------------------------------------------------
 
 
@@ -227,6 +255,13 @@ def test_hu_weighs_all_rows_alike_until_pretraining_is_over(numbers):
     assert (seen[1] == 1).all()
     assert (seen[2] == 1).all()
     assert len(np.unique(seen[3])) > 50
+
+
+def test_real_rows_that_join_are_not_weighed_by_hu(numbers):
+    X, y, is_real = stack_real(numbers["X"], numbers["y"], numbers["real_X"], numbers["real_y"])
+    clf = HuClassifier("passthrough", scale="unit", real_weight=0.5, random_state=0).fit(X, y, is_real=is_real)
+    assert_allclose(clf.sample_weight_[is_real], 0.5)
+    assert len(np.unique(clf.sample_weight_[~is_real])) > 50
 
 
 # -- what they are for: wrong labels ----------------------------------------------------------------------------------
