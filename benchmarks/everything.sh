@@ -25,7 +25,7 @@ main() { $python paper.py "${common[@]}" --encoder "$small" --out results/main.j
     main --rows 800 --seeds 3 --tasks "${tweets[@]}" --methods "Hu et al." "SunGen, real"
     $python noise.py "${common[@]}" --encoder "$small" --seeds 3 --rows 500 --epochs 5 --task tweet_sentiment \
         --unrelated ag_news --out results/noise.jsonl \
-        --methods "real only" cross-entropy focal IMP DIMP "Hu et al." "SunGen, real"
+        --methods "real only" cross-entropy focal IMP DIMP "Hu et al." "Ren et al., all real rows" "SunGen, real"
     $python dynamics.py "${common[@]}" --encoder "$small" --seeds 4 --rows 800 --epochs 5 --scored 500 \
         --tasks tweet_sentiment:gpt-4 --out results/dynamics.jsonl
     $python checker_size.py "${common[@]}" --encoder "$small" --seeds 3 --rows 400 --tasks tweet_sentiment:gpt-4 \

@@ -447,7 +447,8 @@ def never_worse_note(runs, by_score):
     if not whole:
         return note + "No other method has all tasks."
     best = max(whole, key=whole.get)
-    note += f"Closest to never worse on the held-out real rows, of the other methods with all tasks: {best} ({whole[best]:+.1f}"
+    note += "Closest to never worse on the held-out real rows, of the other methods with all tasks: "
+    note += f"{best} ({whole[best]:+.1f}"
     return note + (f"; {test[best][0]:+.1f} on the test rows)." if best in test else ").")
 
 
