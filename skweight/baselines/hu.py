@@ -123,8 +123,8 @@ class HuClassifier(BaseTextClassifier):
     passes over the batch without gradients), where the authors take a gradient for every row; they are taken without
     dropout. The authors look ahead along eight rows at a time; here the rows of a larger batch share eight.
 
-    On tweets, with 64 of 300 real rows in a step, the weights did not find wrong labels (``docs/results.md``). More
-    real rows in `real_batch_size` make the gradient less noisy, and a step slower in proportion.
+    On tweets the persisting scores did not find wrong labels; with ``persistent=False`` and all real rows in every step
+    the weights did (``docs/results.md``). A step takes longer in proportion to `real_batch_size`.
 
     References
     ----------
