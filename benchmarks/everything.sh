@@ -4,7 +4,7 @@
 #   benchmarks/everything.sh DATA SMALL LARGE
 #
 # DATA: folder of task folders; SMALL, LARGE: encoders (all-MiniLM-L6-v2 and all-mpnet-base-v2 for what is committed).
-# About twenty hours of one core of the machine named in the lines. Runs that are in the files already are skipped: it
+# It takes many hours, most of which have not been spent yet: docs/results.md says what has run. Runs that are in the files already are skipped: it
 # can be killed and called again, and calls with other seeds (SEEDS="5 9") can share the files.
 set -euo pipefail
 data=$1 small=$2 large=$3
@@ -19,20 +19,18 @@ methods=("real only" cross-entropy class-weighted focal IMP DIMP "w/o diversity 
 main() { $python paper.py "${common[@]}" --encoder "$small" --out results/main.jsonl "$@"; }
 
 # shellcheck disable=SC2086  # SEEDS may be two numbers
-{
-    main --rows 800 --seeds $seeds --tasks "${tweets[@]}" "${more[@]}" --methods "${methods[@]}"
-    main --rows 400 --seeds $seeds --tasks mrpc:ctrl-supergen --methods "${methods[@]}"
-    main --rows 800 --seeds 3 --tasks "${tweets[@]}" --methods "Hu et al." "SunGen, real"
-    $python noise.py "${common[@]}" --encoder "$small" --seeds 3 --rows 500 --epochs 5 --task tweet_sentiment \
-        --unrelated ag_news --out results/noise.jsonl \
-        --methods "real only" cross-entropy focal IMP DIMP "Hu et al." "Ren et al., all real rows" "SunGen, real"
-    $python dynamics.py "${common[@]}" --encoder "$small" --seeds 4 --rows 800 --epochs 5 --scored 500 \
-        --tasks tweet_sentiment:gpt-4 --out results/dynamics.jsonl
-    $python checker_size.py "${common[@]}" --encoder "$small" --seeds 3 --rows 400 --tasks tweet_sentiment:gpt-4 \
-        --out results/checker_size.jsonl
-    $python larger.py "${common[@]}" --encoder "$large" --checker-encoder "$small" --seeds 3 --rows 300 --scored 500 \
-        --tasks tweet_sentiment:gpt-4 --out results/larger.jsonl
-}
+main --rows 800 --seeds $seeds --tasks "${tweets[@]}" "${more[@]}" --methods "${methods[@]}"
+main --rows 400 --seeds $seeds --tasks mrpc:ctrl-supergen --methods "${methods[@]}"
+main --rows 800 --seeds 3 --tasks "${tweets[@]}" --methods "Hu et al." "SunGen, real"
+$python noise.py "${common[@]}" --encoder "$small" --seeds 3 --rows 500 --epochs 5 --task tweet_sentiment \
+    --unrelated ag_news --out results/noise.jsonl \
+    --methods "real only" cross-entropy focal IMP DIMP "Hu et al." "Ren et al., all real rows" "SunGen, real"
+$python dynamics.py "${common[@]}" --encoder "$small" --seeds 4 --rows 800 --epochs 5 --scored 500 \
+    --tasks tweet_sentiment:gpt-4 --out results/dynamics.jsonl
+$python checker_size.py "${common[@]}" --encoder "$small" --seeds 3 --rows 400 --tasks tweet_sentiment:gpt-4 \
+    --out results/checker_size.jsonl
+$python larger.py "${common[@]}" --encoder "$large" --checker-encoder "$small" --seeds 3 --rows 300 --scored 500 \
+    --tasks tweet_sentiment:gpt-4 --out results/larger.jsonl
 # Seconds are worth something only on an idle machine, and without the cache.
 $python paper.py --data "$data" --epochs 3 --lr 1e-4 --threads 2 --encoder "$small" --rows 400 --seeds 1 --scored 200 \
     --tasks tweet_sentiment:gpt-4 --out results/times.jsonl \

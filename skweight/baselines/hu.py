@@ -37,8 +37,8 @@ class HuClassifier(BaseTextClassifier):
     decay : float, default=5.0
         What a score is divided by at each visit.
     scale : float or "unit", default=1.0
-        What :math:`h_i` is multiplied by. It is of the order of the learning rate, so that with the published 1.0 all
-        rows weigh nearly the same. "unit" divides by its standard deviation within the batch.
+        What :math:`h_i` is multiplied by. With the published 1.0 rows ended up weighing nearly the same.
+        "unit" divides by its standard deviation within the batch.
     normalize : {"softmax", "linear"}, default="softmax"
         "linear": a row weighs its share of :math:`\phi_i` itself, as the authors do for unbalanced classes.
     temperature : float, default=1.0

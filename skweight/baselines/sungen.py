@@ -20,8 +20,9 @@ class SunGenClassifier(BaseTextClassifier):
 
     .. math:: \frac{dL_{outer}}{d\theta_i} \propto -\sigma'(\theta_i) \langle \nabla L_{outer}, \nabla l_i \rangle .
 
-    Then the classifier is trained from the start with the weights found, divided by their mean. An iteration costs as
-    much as about two or three epochs, so the default of 15 makes a fit six to nine times as long as plain fine-tuning.
+    Then the classifier is trained from the start with the weights found, divided by their mean. With
+    the default of 15 iterations and the real rows as outer objective, a fit took seven times as long as plain
+    fine-tuning for five epochs; on the synthetic rows it takes longer.
 
     Parameters
     ----------
