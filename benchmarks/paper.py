@@ -124,8 +124,12 @@ METHODS = {
     "class-weighted": Method(class_weighted),
     "focal": Method(lambda cell: FocalClassifier(cell.encoder, **cell.training).fit(cell.X, cell.y)),
     "Hu et al.": Method(lambda cell: meta(cell, HuClassifier)),
+    "Hu et al., published look-ahead": Method(lambda cell: meta(cell, HuClassifier, lookahead=8)),
     # A gradient on all real rows instead of 64, and weights that differ visibly: slower, and nearer to what is meant.
     "Hu et al., all real rows": Method(lambda cell: meta(cell, HuClassifier, scale="unit", real_batch_size=ALL)),
+    "Hu et al., all real rows, published look-ahead": Method(
+        lambda cell: meta(cell, HuClassifier, scale="unit", real_batch_size=ALL, lookahead=8)
+    ),
     "Ren et al.": Method(lambda cell: meta(cell, HuClassifier, persistent=False)),
     "Ren et al., all real rows": Method(lambda cell: meta(cell, HuClassifier, persistent=False, real_batch_size=ALL)),
     "SunGen": Method(lambda cell: meta(cell, SunGenClassifier)),

@@ -181,9 +181,12 @@ def test_the_synthetic_objective_leaves_out_the_lightest_tenth():
 # -- Hu et al., Ren et al. --------------------------------------------------------------------------------------------
 
 
-def weights_of_a_step(**options):
-    """What the mislabelled rows weigh in the first step of plain gradient descent on the linear model."""
-    classifier = HuClassifier(pretrain_epochs=0, **options)
+def weights_of_a_step(lookahead=3, **options):
+    """What the mislabelled rows weigh in the first step of plain gradient descent on the linear model.
+
+    Looking ahead along three rows, as the published code would with three.
+    """
+    classifier = HuClassifier(pretrain_epochs=0, lookahead=lookahead, **options)
     data = _net.LabelledRows(Features(MISLABELLED_X), MISLABELLED_Y, {"sample_weight": np.ones(3)})
     step_weights = _StepWeights(classifier, 3, VALIDATION, np.random.RandomState(0))
     training = _net.train(
@@ -228,6 +231,18 @@ def test_unit_scale_makes_the_weights_independent_of_the_learning_rate():
     phi = weights_of_a_step(scale="unit")[1]
     h = np.array([-0.023751, -0.025, 0.025])
     assert_allclose(phi, np.maximum(0.2 - h / h.std(), 1e-5), rtol=1e-3)
+
+
+@pytest.mark.parametrize(("lookahead", "steps"), [(0, 0), (1, 1), (3, 3), (8, 3)])
+def test_rows_of_a_batch_share_the_look_ahead_and_none_goes_further_than_its_own_step(lookahead, steps):
+    """Plain gradient descent on logits X W', from W = 0: the last two rows differ in the label alone and cancel out."""
+    W = LR * steps / 3 * np.array([[0.5, 0.0], [-0.5, 0.0]])
+    p = np.exp(W) / np.exp(W).sum(axis=0)  # of the two validation rows, which are the unit vectors
+    direction = (p - np.eye(2)) / 2
+    h = -LR * np.array(
+        [np.sum(direction * (0.5 - np.eye(2)[[k]].T) * x) for x, k in zip(MISLABELLED_X, MISLABELLED_Y, strict=True)]
+    )
+    assert_allclose(weights_of_a_step(lookahead)[1], 0.2 - h, atol=2e-6)
 
 
 def test_hu_needs_real_rows():

@@ -6,7 +6,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skweight._base import BaseTextClassifier
 
-_LOOKAHEAD = 8  # rows that the published code looks ahead along at a time
 _LEAST = 1e-5  # where the published code ends a weight's fall
 
 
@@ -43,6 +42,9 @@ class HuClassifier(BaseTextClassifier):
         "linear": a row weighs its share of :math:`\phi_i` itself, as the authors do for unbalanced classes.
     temperature : float, default=1.0
         Of the softmax.
+    lookahead : float, default=1.0
+        How many rows the model looks ahead along, each as far as a step on it alone times its score; a larger batch
+        shares them. 0: it does not look ahead. The published code has 8, which overshoots (Notes).
     real_batch_size : int, default=64
         Real rows, drawn anew for every step, whose loss is to fall.
     real_weight : float, default=0.0
@@ -121,10 +123,12 @@ class HuClassifier(BaseTextClassifier):
     As in the authors' code, :math:`h_i` is the inner product of that gradient with the step of the optimiser that row i
     alone would bring; for Adam it is linearised at its present state. Inner products are central differences (two
     passes over the batch without gradients), where the authors take a gradient for every row; they are taken without
-    dropout. The authors look ahead along eight rows at a time; here the rows of a larger batch share eight.
+    dropout.
 
-    On tweets the persisting scores did not find wrong labels; with ``persistent=False`` and all real rows in every step
-    the weights did (``docs/results.md``). A step takes longer in proportion to `real_batch_size`.
+    The authors look ahead along up to eight rows at a time. Adam makes a step of each of them as long as one on a whole
+    batch, so that is up to eight steps at once, to a point where more of the same rows would do harm, right labels or
+    wrong: on tweets the weights came out the wrong way round there (``docs/results.md``). A step takes longer in
+    proportion to `real_batch_size`.
 
     References
     ----------
@@ -154,6 +158,7 @@ class HuClassifier(BaseTextClassifier):
         "scale": [Interval(Real, 0, None, closed="neither"), StrOptions({"unit"})],
         "normalize": [StrOptions({"softmax", "linear"})],
         "temperature": [Interval(Real, 0, None, closed="neither")],
+        "lookahead": [Interval(Real, 0, None, closed="left")],
         "real_batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -167,6 +172,7 @@ class HuClassifier(BaseTextClassifier):
         scale=1.0,
         normalize="softmax",
         temperature=1.0,
+        lookahead=1.0,
         real_batch_size=64,
         real_weight=0.0,
         max_epochs=5,
@@ -216,6 +222,7 @@ class HuClassifier(BaseTextClassifier):
         self.scale = scale
         self.normalize = normalize
         self.temperature = temperature
+        self.lookahead = lookahead
         self.real_batch_size = real_batch_size
 
     def _make_loss(self):
@@ -289,7 +296,7 @@ class _StepWeights:
         steps = _Steps(net.optimizer_, parameters)
         ahead = [0.0 * parameter.detach() for parameter in parameters]
         if phi.any():
-            along = min(1.0, _LOOKAHEAD / len(phi)) * phi
+            along = min(1.0, self.options.lookahead / len(phi)) * phi
             gradient = net.world.sum(_meta_gradient.gradient((along * row_losses()).sum(), parameters))
             ahead = steps.of(gradient, along.sum().item())
         with _meta_gradient.moved(parameters, ahead):
