@@ -97,6 +97,8 @@ def _fit(args):
     from skweight._report import extreme_rows, write_weights
     from skweight.datasets import load_csv, minilm_folder
 
+    if args.method == "hu" and args.epochs < 2:
+        raise ValueError("--method hu needs at least --epochs 2: it learns no weights in the first.")
     columns = {"text": args.text_column, "label": args.label_column}
     X, y = load_csv(args.synthetic, **columns)
     real_X, real_y = load_csv(args.real, **columns)

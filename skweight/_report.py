@@ -7,7 +7,9 @@ import numpy as np
 
 
 def extreme_rows(X, y, weights, *, n=5, width=110, kinds=None):
-    """Spell the `n` rows of highest and of lowest weight, one line each."""
+    """Spell the `n` rows of highest and of lowest weight, one line each; one line in all if none stands out."""
+    if np.ptp(weights) == 0:
+        return f"All rows weigh {weights[0]:.3g}."
     order = np.argsort(-np.asarray(weights), kind="stable")
     lines = []
     for title, rows in ((f"Highest {n} weights", order[:n]), (f"Lowest {n} weights", order[::-1][:n])):

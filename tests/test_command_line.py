@@ -43,8 +43,9 @@ def test_fit_then_predict_on_csv_files(method, files, tiny_encoder, tmp_path, ca
     assert fit(files, tiny_encoder, "--method", method, "--test", files["real"]) == 0
     shown = capsys.readouterr().out
     assert "12 synthetic rows, 6 real rows, classes: fresh, rotten" in shown
-    assert "Highest 5 weights" in shown
-    assert "Lowest 5 weights" in shown
+    equal = method in ("cross-entropy", "distilled")
+    assert ("All rows weigh 1." in shown) == equal
+    assert ("Highest 5 weights" in shown) == ("Lowest 5 weights" in shown) == (not equal)
     assert "on 6 rows" in shown
     weights = read(tmp_path / "model" / "weights.csv")
     assert [row["text"] for row in weights] == [row["text"] for row in read(files["synthetic"])]
@@ -97,6 +98,14 @@ def test_bad_input_gives_one_line_and_status_2(files, tiny_encoder, tmp_path, ca
     assert "absent.csv" in error
     assert main(["predict", str(tmp_path), files["texts"]]) == 2
     assert "has no skweight.json" in capsys.readouterr().err
+
+
+def test_too_few_epochs_are_named_by_their_option(files, tiny_encoder, capsys):
+    assert fit(files, tiny_encoder, "--method", "hu") == 2
+    assert (
+        capsys.readouterr().err == "error: --method hu needs at least --epochs 2: it learns no weights in the first.\n"
+    )
+    assert fit(files, tiny_encoder, "--method", "hu", "--epochs", "2") == 0
 
 
 def test_empty_fields_are_missing_values_and_can_be_dropped(files, tiny_encoder, tmp_path, toy, capsys):

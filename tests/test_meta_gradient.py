@@ -153,6 +153,29 @@ def test_sungen_on_synthetic_rows_needs_no_real_ones_and_on_real_rows_does(toy):
         SunGenClassifier("passthrough", outer="real").fit(np.eye(4), [0, 1, 0, 1])
 
 
+@pytest.mark.filterwarnings("ignore:SKW041")
+def test_the_gradient_of_sungens_weights_is_scaled_down_to_norm_three(numbers):
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+    norms = []
+
+    def watch(optimizer, *_):
+        (first, *_) = optimizer.param_groups[0]["params"]
+        if first.shape == (len(numbers["X"]),):
+            norms.append(first.grad.norm().item())
+
+    only_one = np.where(np.arange(240) == 0, 1, 1e-9)  # its share of the gradient is that of all rows
+    hook = register_optimizer_step_pre_hook(watch)
+    try:
+        SunGenClassifier("passthrough", outer="real", n_outer_iter=3, random_state=0).fit(
+            numbers["X"], numbers["y"], real_X=numbers["real_X"], real_y=numbers["real_y"], sample_weight=only_one
+        )
+    finally:
+        hook.remove()
+    assert len(norms) == 3
+    assert max(norms) == pytest.approx(3, rel=1e-3)
+
+
 def test_every_training_of_sungen_starts_from_the_same_model(numbers, monkeypatch):
     starts, train = [], _net.train
 
