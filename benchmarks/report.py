@@ -1,7 +1,7 @@
 """Turn runs, which the other scripts write as JSON lines, into Markdown tables and figures.
 
     python benchmarks/report.py main results/main.jsonl --figures figures
-    python benchmarks/report.py noise|dynamics|checker-size|larger|times FILE... [--figures DIR]
+    python benchmarks/report.py more|noise|dynamics|checker-size|larger|times FILE... [--figures DIR]
     python benchmarks/report.py all results --out RESULTS.md --figures figures
 
 The first two print Markdown; the last writes one file with a section for each of main.jsonl, noise.jsonl,
@@ -10,23 +10,32 @@ Choices, such as which baseline to compare with, are made on the rows of ``real_
 """
 
 import argparse
-import json
 import math
-import os
-import zlib
 from collections import Counter
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from comparison import (
+    CE,
+    IDENTITY,
+    POOLED,
+    REAL,
+    Difference,
+    Runs,
+    average_ranks,
+    best_single_source,
+    bootstrap,
+    by_setting,
+    column_name,
+    differences,
+    mean_weights,
+    never_worse,
+    row_differences,
+    select,
+)
 from grid import key, read_lines
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
-from paper import METHODS
-from scipy.stats import rankdata, ttest_rel
+from plots import Figures, curves_plot, dot_plot, weights_plot
 
-REAL, CE, POOLED = "real only", "cross-entropy", "pooled"
 SCORES = {
     "test_accuracy": "Test accuracy",
     "test_macro_f1": "Macro-F1 on the test rows",
@@ -41,245 +50,34 @@ PAPER_SECONDS = {
     "DIMP": (8.824, None, 29.274, 333.426, 371.524),
 }
 PAPER_RATIO = {"cross-entropy": 1.00, "SunGen": 8.04, "IMP": 2.20, "DIMP": 1.11}
+# Accuracy in the paper's main table: Financial, Tweet Irony, MRPC. On which rows its SunGen was steered is not known.
+PAPER_TASKS = ("Financial", "Irony", "MRPC")
+PAPER_ACCURACY = {
+    "real only": (78.05, 62.5, 73.16),
+    "cross-entropy": (77.39, 76.91, 72.0),
+    "focal": (79.29, 74.87, 72.17),
+    "Hu et al.": (71.7, 71.42, 67.13),
+    "SunGen": (80.45, 78.96, 71.65),
+    "IMP": (82.09, 81.89, 75.83),
+    "DIMP": (82.67, 78.44, 75.83),
+    "w/o diversity checker": (81.35, 77.68, 74.72),
+}
+# Methods that have a table of their own, beside these of the main one: not in the paper, and not on every seed.
+MORE = (
+    "pooled 1:1",
+    "pooled IMP",
+    "pooled DIMP",
+    "pooled w/o diversity checker",
+    "pooled distilled",
+    "product of experts",
+    "generalised CE",
+    "filter",
+    "synthetic, then real",
+    "IMP, fast diversity checker",
+    "Hu et al., published look-ahead",
+)
+BESIDE_MORE = (REAL, CE, "IMP", "DIMP", POOLED, "distilled")
 NONE = "–"  # noqa: RUF001
-IDENTITY = ("task", "synthetic", "method", "seed")
-# Okabe and Ito's colours, told apart by colour-blind readers too; shapes for those who print in grey.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-SHAPES = ("o", "s", "^", "D", "v", "P", "X")
-
-
-# Runs
-
-
-class Runs:
-    """Runs of one setting, by column (task and generator), row (method) and seed.
-
-    Attributes
-    ----------
-    columns : list of (str, str)
-        In the order of their first lines.
-    rows : list of str
-        Methods in the order of ``METHODS``, then the rest as they come.
-    """
-
-    def __init__(self, lines, row=lambda config: config["method"]):
-        order = list(METHODS)
-        known = {row(line["config"]): line["config"]["method"] for line in lines}
-        self.rows = sorted(known, key=lambda name: order.index(known[name]) if known[name] in order else len(order))
-        self.columns = list(dict.fromkeys((line["config"]["task"], line["config"]["synthetic"]) for line in lines))
-        self.cells = {}
-        for line in lines:
-            config = line["config"]
-            cell = self.cells.setdefault(((config["task"], config["synthetic"]), row(config)), {})
-            cell[config["seed"]] = line
-
-    def lines(self, column, row):
-        """Lines of a cell by seed."""
-        return self.cells.get((column, row), {})
-
-    def values(self, column, row, score):
-        """Return a score in points by seed."""
-        return {seed: 100 * line[score] for seed, line in self.lines(column, row).items() if score in line}
-
-    def mean(self, column, row, score, seeds=None):
-        """Mean of a score in points over all seeds, or over `seeds`; not a number without runs."""
-        values = self.values(column, row, score)
-        values = list(values.values()) if seeds is None else [values[seed] for seed in seeds]
-        return float(np.mean(values)) if values else math.nan
-
-    @property
-    def most(self):
-        """Seeds of the cell that has most."""
-        return max(map(len, self.cells.values()))
-
-
-def select(lines, study=None):
-    """Lines of a study, once each: two processes may have made the same run."""
-    return list({key(line): line for line in lines if line["config"].get("study") == study}.values())
-
-
-def by_setting(lines, axes=()):
-    """Group lines that may stand in one table; name the parts of the configuration that tell the groups apart.
-
-    A part splits only if one task has several values of it: rows may differ from task to task. Parts that only some
-    lines have belong to a method, and split only if one method has several values. `axes` never split.
-    """
-    names = dict.fromkeys(name for line in lines for name in line["config"])
-    split = [name for name in names if name not in (*IDENTITY, *axes) and _splits(lines, name)]
-    groups = {}
-    for line in lines:
-        groups.setdefault(json.dumps([line["config"].get(name) for name in split], sort_keys=True), []).append(line)
-    return split, list(groups.values())
-
-
-def _splits(lines, name):
-    everywhere = all(name in line["config"] for line in lines)
-    seen = {}
-    for line in lines:
-        config = line["config"]
-        where = (config["task"], config["synthetic"], None if everywhere else config["method"])
-        seen.setdefault(where, set()).add(json.dumps(config.get(name), sort_keys=True))
-    return any(len(values) > 1 for values in seen.values())
-
-
-# Arithmetic
-
-
-@dataclass
-class Difference:
-    """A paired difference: mean and standard error in points, p-value (corrected where said), number of pairs."""
-
-    mean: float
-    error: float
-    p: float
-    pairs: int
-
-
-def paired_difference(values, reference):
-    """Difference of two dictionaries by seed, over the seeds that both have; None if there are none."""
-    seeds = sorted(values.keys() & reference.keys())
-    if not seeds:
-        return None
-    a, b = (np.array([given[seed] for seed in seeds]) for given in (values, reference))
-    difference = a - b
-    error, p = math.nan, math.nan
-    if len(seeds) > 1:
-        error = float(difference.std(ddof=1) / math.sqrt(len(seeds)))
-        # Differences without any spread are an accident of few seeds: t is infinite or undefined, and no evidence.
-        p = float(ttest_rel(a, b).pvalue) if np.ptp(difference) > 1e-9 else math.nan
-    return Difference(float(difference.mean()), error, p, len(seeds))
-
-
-def holm(p_values):
-    """Holm's step-down correction; what is not a number stays so, and does not count as a comparison."""
-    p_values = np.asarray(p_values, dtype=float)
-    corrected = np.full_like(p_values, np.nan)
-    tested = np.flatnonzero(~np.isnan(p_values))
-    order = tested[np.argsort(p_values[tested], kind="stable")]
-    steps = p_values[order] * np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1) if len(order) else steps
-    return corrected
-
-
-def differences(runs, score, reference):
-    """Difference of every cell to that of row ``reference(column, row)``, corrected over the rows of each column."""
-    found = {}
-    for column in runs.columns:
-        own = {}
-        for row in runs.rows:
-            other = reference(column, row)
-            if other is not None and other != row:
-                own[row] = paired_difference(runs.values(column, row, score), runs.values(column, other, score))
-        own = {row: difference for row, difference in own.items() if difference}
-        corrected = holm([difference.p for difference in own.values()])
-        for (row, difference), p in zip(own.items(), corrected, strict=True):
-            found[column, row] = Difference(difference.mean, difference.error, float(p), difference.pairs)
-    return found
-
-
-def average_ranks(runs, score):
-    """Average rank of the rows that have every column, and the blocks (column, seeds) that it is taken over."""
-    ranked = [row for row in runs.rows if all(runs.values(column, row, score) for column in runs.columns)]
-    if not ranked:
-        return {}, {}
-    blocks, table = {}, []
-    for column in runs.columns:
-        values = [runs.values(column, row, score) for row in ranked]
-        seeds = sorted(set.intersection(*(set(given) for given in values)))
-        blocks[column] = seeds
-        table.extend([given[seed] for given in values] for seed in seeds)
-    if not table:
-        return {}, blocks
-    ranks = rankdata(-np.array(table), axis=1).mean(axis=0)
-    return dict(zip(ranked, ranks.tolist(), strict=True)), blocks
-
-
-def best_single_source(runs, column):
-    """Whichever of "real only" and "cross-entropy" is better on the held-out real rows; None without either."""
-    means = {row: runs.mean(column, row, "pool_accuracy") for row in (REAL, CE)}
-    means = {row: mean for row, mean in means.items() if not math.isnan(mean)}
-    return max(means, key=means.get, default=None)
-
-
-def margin(runs, column, row, score):
-    """Mean of a row above the best mean of "real only", "cross-entropy" and "pooled", over the seeds they share."""
-    baselines = [name for name in (REAL, CE, POOLED) if runs.lines(column, name)]
-    seeds = set.intersection(*(set(runs.values(column, name, score)) for name in (row, *baselines)))
-    if not seeds or not baselines:
-        return math.nan
-    return runs.mean(column, row, score, seeds) - max(runs.mean(column, name, score, seeds) for name in baselines)
-
-
-def never_worse(runs, score):
-    """For every row: its worst margin, the column of it, on how many columns it is not worse, and of how many."""
-    found = {}
-    for row in runs.rows:
-        margins = {column: margin(runs, column, row, score) for column in runs.columns}
-        margins = {column: value for column, value in margins.items() if not math.isnan(value)}
-        if margins:
-            worst = min(margins, key=margins.get)
-            not_worse = sum(value >= -1e-9 for value in margins.values())
-            found[row] = (margins[worst], worst, not_worse, len(margins))
-    return found
-
-
-def correct_rows(line, n_rows):
-    """Which of the scored test rows a run got right."""
-    packed = np.frombuffer(bytes.fromhex(line["test_correct"]), dtype=np.uint8)
-    return np.unpackbits(packed, count=n_rows).astype(np.float32)
-
-
-def number_scored(lines):
-    """Test rows that the runs were scored on.
-
-    The mask is padded to whole bytes with zeros, and ``scored`` may exceed the rows of a small test set, so the number
-    is what makes the bits of a mask the accuracy of its line.
-    """
-    numbers = set()
-    for line in lines:
-        right = bytes.fromhex(line["test_correct"])
-        if line["test_accuracy"] > 0:
-            n_rows = round(sum(byte.bit_count() for byte in right) / line["test_accuracy"])
-            numbers.add(n_rows)
-            if not 8 * len(right) - 8 < n_rows <= 8 * len(right):
-                raise ValueError(f"The mask and the accuracy of a line contradict each other: {line['config']}")
-    if len(numbers) > 1:
-        raise ValueError(f"Lines of one task were scored on different numbers of rows: {sorted(numbers)}")
-    return numbers.pop() if numbers else 8 * len(bytes.fromhex(lines[0]["test_correct"]))
-
-
-def row_differences(lines, reference):
-    """Seeds x test rows: 1 where only the first of two cells is right, -1 where only the reference is; None if none."""
-    seeds = sorted(lines.keys() & reference.keys())
-    if not seeds or any("test_correct" not in cell[seed] for cell in (lines, reference) for seed in seeds):
-        return None
-    n_rows = number_scored([cell[seed] for cell in (lines, reference) for seed in seeds])
-    return np.array([correct_rows(lines[seed], n_rows) - correct_rows(reference[seed], n_rows) for seed in seeds])
-
-
-@lru_cache(maxsize=64)
-def resampled(name, size, resamples):
-    """How often each of `size` things is drawn, in each resample, as a share; the same for the same name and size."""
-    rng = np.random.default_rng([0, zlib.crc32(name.encode())])
-    return (rng.multinomial(size, np.full(size, 1 / size), size=resamples) / size).astype(np.float32)
-
-
-def bootstrap(blocks, resamples=2000):
-    """Mean over blocks of ``(task, row_differences)`` and its 95 % interval, in points.
-
-    Within each task, test rows and seeds are resampled. Tasks are not: the interval is about these tasks. Blocks of one
-    task (several generators) get the same draws, since they share their test rows, and by seed their quality checkers.
-    Resampling both at once counts what is peculiar to a row and a seed up to three times (Owen, 2007, "The pigeonhole
-    bootstrap"), so the interval is rather too wide than too narrow, unless seeds are few and differ a lot.
-    """
-    means = np.zeros(resamples)
-    for task, block in blocks:
-        n_seeds, n_rows = block.shape
-        by_seed = resampled(f"rows of {task}", n_rows, resamples) @ block.T
-        means += (by_seed * resampled(f"seeds of {task}", n_seeds, resamples)).sum(axis=1) / len(blocks)
-    low, high = np.quantile(means, [0.025, 0.975])
-    mean = np.mean([block.mean() for _, block in blocks])
-    return 100 * float(mean), 100 * float(low), 100 * float(high)
 
 
 # Markdown
@@ -304,11 +102,6 @@ def table(header, rows):
     """Join a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def column_name(column):
-    task, synthetic = column
-    return task.replace("_", " ") + (f" ({synthetic})" if synthetic else "")
 
 
 def spread(values, most=1, digits=1):
@@ -511,143 +304,6 @@ def counted(counter):
     return "; ".join(text + (f" ({n} runs)" if len(counter) > 1 else "") for text, n in counter.most_common())
 
 
-# Figures
-
-
-class Figures:
-    """Where figures go, and how the Markdown names them.
-
-    Parameters
-    ----------
-    folder : str or Path or None
-        No figures without a folder.
-    beside : str or Path, default="."
-        Folder of the Markdown file: links are relative to it.
-    """
-
-    def __init__(self, folder=None, beside="."):
-        self.folder, self.beside = folder and Path(folder), beside
-
-    def link(self, name, caption, draw, *args):
-        """Draw and save a figure: a list of the link to it, empty without a folder."""
-        if self.folder is None:
-            return []
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{name}.png"
-        draw(*args).savefig(path, dpi=150)
-        return [f"![{caption}]({Path(os.path.relpath(path, self.beside)).as_posix()})", f"*{caption}*"]
-
-
-def look(i):
-    """Colour and shape number `i`; the pairs repeat only after 49."""
-    return COLOURS[i % len(COLOURS)], SHAPES[(i + i // len(COLOURS)) % len(SHAPES)]
-
-
-def panels(columns, width, height, left=0.6, most=3, **share):
-    """Begin a figure with a titled panel for each column; sizes in inches, `left` for what stands left of the first."""
-    across = min(len(columns), most)
-    down = math.ceil(len(columns) / across)
-    figure = Figure(figsize=(width * across + left, height * down + 0.5), layout="constrained")
-    axes = figure.subplots(down, across, squeeze=False, **share).ravel()
-    for ax in axes[len(columns) :]:
-        ax.remove()
-    for ax, column in zip(axes, columns, strict=False):
-        task, synthetic = column
-        ax.set_title("\n".join(filter(None, (column_name((task, None)), synthetic))), fontsize=9)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=8)
-    return figure, axes[: len(columns)]
-
-
-def legend(figure, ax):
-    """One legend for all panels, below them."""
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), fontsize=8, frameon=False)
-
-
-def label_width(rows):
-    """Inches that the longest name takes."""
-    return 0.2 + 0.07 * max(map(len, rows))
-
-
-def dot_plot(runs, baselines, score="test_accuracy"):
-    """Scores by method: single seeds, their mean, and a line at the mean of a single baseline."""
-    figure, axes = panels(runs.columns, 2.6, 0.22 * len(runs.rows) + 0.7, label_width(runs.rows), sharey=True)
-    for ax, column in zip(axes, runs.columns, strict=True):
-        for place, row in enumerate(runs.rows):
-            values = list(runs.values(column, row, score).values())
-            label = place == 0
-            dots = {"color": COLOURS[0], "alpha": 0.35, "linewidths": 0, "label": "one seed" if label else None}
-            ax.scatter(values, [place] * len(values), s=18, zorder=2, **dots)
-            mean = {"color": COLOURS[1], "linewidths": 2, "label": "mean" if label else None}
-            ax.scatter(
-                [np.mean(values)] if values else [], [place] if values else [], marker="|", s=90, zorder=3, **mean
-            )
-        for row in baselines if len(baselines) == 1 else ():
-            line = {"color": "0.55", "linestyle": "--", "linewidth": 0.9, "label": f"mean of {row}"}
-            if runs.lines(column, row):
-                ax.axvline(runs.mean(column, row, score), zorder=1, **line)
-        ax.set_yticks(range(len(runs.rows)), runs.rows)
-        ax.set_ylim(len(runs.rows) - 0.5, -0.5)
-        ax.grid(axis="y", color="0.93", linewidth=0.8)
-        ax.set_xlabel("accuracy in percent", fontsize=8)
-    legend(figure, axes[0])
-    return figure
-
-
-def weights_plot(runs, kinds):
-    """Mean weight by method and kind of row: a mark for each kind, at the mean over seeds."""
-    rows = [row for row in runs.rows if any(mean_weights(runs, column, row) for column in runs.columns)]
-    figure, axes = panels(runs.columns, 2.6, 0.3 * len(rows) + 0.8, label_width(rows), sharey=True)
-    for ax, column in zip(axes, runs.columns, strict=True):
-        for i, kind in enumerate(kinds):
-            colour, shape = look(i)
-            for place, row in enumerate(rows):
-                own = [weights[kind] for weights in mean_weights(runs, column, row) if kind in weights]
-                if own:
-                    label = None if kind in ax.get_legend_handles_labels()[1] else kind
-                    ax.scatter(np.mean(own), place, color=colour, marker=shape, s=30, label=label, zorder=2)
-        ax.set_yticks(range(len(rows)), rows)
-        ax.set_ylim(len(rows) - 0.5, -0.5)
-        ax.set_xlim(left=0)
-        ax.grid(axis="y", color="0.93", linewidth=0.8)
-        ax.set_xlabel("mean weight", fontsize=8)
-    legend(figure, axes[0])
-    return figure
-
-
-def curves_plot(columns, curves, xlabel, ticks=None):
-    """Test accuracy along an axis: line = mean, band = lowest to highest seed.
-
-    `curves` maps (column, name) to (x, seeds x values); a curve without x is a horizontal line.
-    """
-    figure, axes = panels(columns, 3.1, 2.6)
-    names = list(dict.fromkeys(name for _, name in curves))
-    for ax, column in zip(axes, columns, strict=True):
-        for i, name in enumerate(names):
-            if (column, name) in curves:
-                colour, shape = look(i)
-                curve(ax, *curves[column, name], {"color": colour, "label": name}, shape)
-        if ticks:
-            ax.set_xscale("log")
-            ax.set_xticks(ticks[column], [f"{tick:g}" for tick in ticks[column]])
-            ax.xaxis.set_minor_locator(NullLocator())
-        else:
-            ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set_xlabel(xlabel, fontsize=8)
-        ax.set_ylabel("test accuracy in percent", fontsize=8)
-    legend(figure, max(axes, key=lambda ax: len(ax.get_legend_handles_labels()[1])))
-    return figure
-
-
-def curve(ax, x, values, style, shape):
-    if x is None:
-        ax.axhline(np.mean(values), linestyle="--", linewidth=1.2, **style)
-        return
-    ax.plot(x, np.nanmean(values, axis=0), marker=shape, markersize=4, linewidth=1.5, **style)
-    ax.fill_between(x, np.nanmin(values, axis=0), np.nanmax(values, axis=0), color=style["color"], alpha=0.15, lw=0)
-
-
 # Sections
 
 
@@ -677,9 +333,44 @@ def main_section(lines, figures):
         parts = [SPREAD_NOTE, DIFFERENCE_NOTE, *figures.link(name, "Test accuracy by method", dot_plot, runs, {CE})]
         for score, title in SCORES.items():
             parts += [f"**{title}**", score_table(runs, score), *difference_parts(runs, score, title)]
+        parts += ["**Never worse?** (accuracy)", never_worse_table(runs)]
+        return [*parts, "**Beside the paper**: test accuracy less that of cross-entropy, in points", paper_table(runs)]
+
+    lines = [line for line in select(lines) if line["config"]["method"] not in MORE]
+    return sections("Main comparison", "main", lines, body)
+
+
+def more_section(lines, figures):
+    """Methods beyond the paper, beside the main ones on the same seeds of the same tasks."""
+
+    def block(line):
+        return tuple(line["config"][name] for name in ("task", "synthetic", "seed"))
+
+    def body(group, name):
+        runs = Runs(group)
+        parts = [SPREAD_NOTE, *figures.link(name, "Test accuracy by method", dot_plot, runs, {CE})]
+        for score in ("test_accuracy", "pool_accuracy"):
+            parts += [f"**{SCORES[score]}**", score_table(runs, score)]
         return [*parts, "**Never worse?** (accuracy)", never_worse_table(runs)]
 
-    return sections("Main comparison", "main", select(lines), body)
+    lines = select(lines)
+    blocks = {block(line) for line in lines if line["config"]["method"] in MORE}
+    lines = [line for line in lines if block(line) in blocks and line["config"]["method"] in (*BESIDE_MORE, *MORE)]
+    return sections("Beyond the paper", "more", lines, body) if blocks else None
+
+
+def paper_table(runs):
+    """Differences to cross-entropy: the paper's on its tasks, then ours."""
+    found = differences(runs, "test_accuracy", lambda column, row: CE)
+    published = [row for row in PAPER_ACCURACY if row not in runs.rows]
+    rows = []
+    for row in [*runs.rows, *published]:
+        if row != CE:
+            pairs = zip(PAPER_ACCURACY.get(row, ()), PAPER_ACCURACY[CE], strict=False)
+            paper = [f"{own - ce:+.1f}" for own, ce in pairs] or [NONE] * len(PAPER_TASKS)
+            ours = [found.get((column, row)) for column in runs.columns]
+            rows.append([row, *paper, *(f"{difference.mean:+.1f}" if difference else NONE for difference in ours)])
+    return table(["method", *(f"paper: {task}" for task in PAPER_TASKS), *map(column_name, runs.columns)], rows)
 
 
 def difference_parts(runs, score, title):
@@ -710,11 +401,6 @@ def noise_section(lines, figures):
         return parts
 
     return sections("Noise", "noise", select(lines, "noise"), body)
-
-
-def mean_weights(runs, column, row):
-    """Mean weights by kind, of each seed that has them."""
-    return [line["mean_weight"] for line in runs.lines(column, row).values() if line.get("mean_weight")]
 
 
 def noise_table(runs, column, kinds):
@@ -961,6 +647,7 @@ def paper_times():
 
 SECTIONS = {
     "main": ("main.jsonl", None, main_section),
+    "more": ("main.jsonl", None, more_section),
     "noise": ("noise.jsonl", "noise", noise_section),
     "dynamics": ("dynamics.jsonl", "dynamics", dynamics_section),
     "checker-size": ("checker_size.jsonl", "checker size", checker_size_section),

@@ -20,6 +20,11 @@ def report():
         yield importlib.import_module("report")
 
 
+@pytest.fixture(scope="module")
+def comparison(report):
+    return importlib.import_module("comparison")
+
+
 def make_line(task, method, seed, test, pool=None, n_rows=40, **more):
     """A line whose accuracy on the test rows is `test`, or whose mask is, if that is an array."""
     right = np.arange(n_rows) < round(test * n_rows) if np.isscalar(test) else np.asarray(test, dtype=bool)
@@ -69,62 +74,62 @@ def test_mean_and_spread_with_the_number_of_seeds_where_it_is_lower(report):
     assert report.spread([0.25, 0.35, None], most=2, digits=2) == "0.30 ± 0.07"
 
 
-def test_table_of_scores_has_the_methods_in_order_and_the_best_in_bold(report):
+def test_table_of_scores_has_the_methods_in_order_and_the_best_in_bold(report, comparison):
     lines = make_lines({"tweets": {"new": [0.5], "DIMP": [0.8, 0.6], "cross-entropy": [0.6, 0.6], "IMP": [0.75, 0.5]}})
-    table = report.score_table(report.Runs(lines), "test_accuracy")
+    table = report.score_table(comparison.Runs(lines), "test_accuracy")
     assert re.findall(r"^\| ([^|]*) \|", table, flags=re.MULTILINE)[2:] == ["cross-entropy", "IMP", "DIMP", "new"]
     assert cells(table, "DIMP")[0][0] == "**70.0 ± 14.1**"
     assert cells(table, "new")[0][0] == "50.0 [1]"
 
 
-def test_ranks_share_ties_and_need_every_method(report):
+def test_ranks_share_ties_and_need_every_method(report, comparison):
     lines = make_lines(
         {
             "tweets": {"cross-entropy": [0.5, 0.5], "focal": [0.5, 0.6], "IMP": [0.7, 0.9], "DIMP": [0.9, 0.9]},
             "news": {"cross-entropy": [0.5, 0.5], "focal": [0.6, None], "IMP": [0.7, 0.6]},
         }
     )
-    ranks, blocks = report.average_ranks(report.Runs(lines), "test_accuracy")
+    ranks, blocks = comparison.average_ranks(comparison.Runs(lines), "test_accuracy")
     # Three blocks of cross-entropy, focal and IMP; DIMP misses a task, focal the second seed of the news.
     assert blocks == {("tweets", "gpt-4"): [0, 1], ("news", "gpt-4"): [0]}
     assert ranks == pytest.approx({"cross-entropy": (2.5 + 3 + 3) / 3, "focal": (2.5 + 2 + 2) / 3, "IMP": 1})
-    table = report.score_table(report.Runs(lines), "test_accuracy")
+    table = report.score_table(comparison.Runs(lines), "test_accuracy")
     assert cells(table, "DIMP")[0][1:] == [report.NONE, report.NONE]
     assert "3 methods over 3 blocks: seeds 0, 1 of tweets (gpt-4); seeds 0 of news (gpt-4)." in table
     assert "miss tasks: DIMP" in table
 
 
-def test_no_seed_in_common_means_no_rank(report):
-    runs = report.Runs(make_lines({"tweets": {"IMP": [0.5, None], "DIMP": [None, 0.5]}}))
-    assert report.average_ranks(runs, "test_accuracy")[0] == {}
+def test_no_seed_in_common_means_no_rank(report, comparison):
+    runs = comparison.Runs(make_lines({"tweets": {"IMP": [0.5, None], "DIMP": [None, 0.5]}}))
+    assert comparison.average_ranks(runs, "test_accuracy")[0] == {}
     assert "No average rank" in report.score_table(runs, "test_accuracy")
 
 
-def test_paired_difference_agrees_with_scipy_over_shared_seeds(report):
+def test_paired_difference_agrees_with_scipy_over_shared_seeds(comparison):
     a, b = {0: 61.0, 1: 64.0, 2: 60.0, 7: 10.0}, {2: 59.0, 1: 60.0, 0: 60.0, 9: 99.0}
-    difference = report.paired_difference(a, b)
+    difference = comparison.paired_difference(a, b)
     assert (difference.mean, difference.pairs) == (2.0, 3)
     assert difference.error == pytest.approx(1.0)  # differences 1, 4, 1: standard deviation of the square root of 3
     assert difference.p == pytest.approx(ttest_rel([61, 64, 60], [60, 60, 59]).pvalue)
-    assert report.paired_difference({0: 1.0}, {1: 1.0}) is None
+    assert comparison.paired_difference({0: 1.0}, {1: 1.0}) is None
 
 
-def test_differences_without_spread_are_no_evidence(report):
-    assert math.isnan(report.paired_difference({0: 61.0, 1: 62.0}, {0: 60.0, 1: 61.0}).p)
-    assert math.isnan(report.paired_difference({0: 60.0, 1: 61.0}, {0: 60.0, 1: 61.0}).p)
-    only = report.paired_difference({0: 61.0}, {0: 60.0})
+def test_differences_without_spread_are_no_evidence(report, comparison):
+    assert math.isnan(comparison.paired_difference({0: 61.0, 1: 62.0}, {0: 60.0, 1: 61.0}).p)
+    assert math.isnan(comparison.paired_difference({0: 60.0, 1: 61.0}, {0: 60.0, 1: 61.0}).p)
+    only = comparison.paired_difference({0: 61.0}, {0: 60.0})
     assert report.signed(only) == "+1.0"
 
 
-def test_holm(report):
-    corrected = report.holm([0.04, 0.01, np.nan, 0.03])
+def test_holm(comparison):
+    corrected = comparison.holm([0.04, 0.01, np.nan, 0.03])
     np.testing.assert_allclose(corrected, [0.06, 0.03, np.nan, 0.06])
-    np.testing.assert_allclose(report.holm([0.9, 0.8]), [1, 1])
-    assert len(report.holm([])) == 0
+    np.testing.assert_allclose(comparison.holm([0.9, 0.8]), [1, 1])
+    assert len(comparison.holm([])) == 0
 
 
-def test_marks_follow_the_corrected_p_value(report):
-    mark = [report.signed(report.Difference(1.0, 0.5, p, 3)) for p in (0.0004, 0.009, 0.04, 0.05)]
+def test_marks_follow_the_corrected_p_value(report, comparison):
+    mark = [report.signed(comparison.Difference(1.0, 0.5, p, 3)) for p in (0.0004, 0.009, 0.04, 0.05)]
     assert mark == [
         "+1.0 ± 0.5\\*\\*, p < .001",
         "+1.0 ± 0.5\\*\\*, p .009",
@@ -133,38 +138,38 @@ def test_marks_follow_the_corrected_p_value(report):
     ]
 
 
-def test_correction_is_over_the_methods_of_a_column(report):
-    runs = report.Runs(
+def test_correction_is_over_the_methods_of_a_column(comparison):
+    runs = comparison.Runs(
         make_lines({"tweets": {"cross-entropy": [0.5, 0.5, 0.55], "IMP": [0.7, 0.6, 0.7], "DIMP": [0.6, 0.5, 0.6]}})
     )
-    found = report.differences(runs, "test_accuracy", lambda column, row: "cross-entropy")
+    found = comparison.differences(runs, "test_accuracy", lambda column, row: "cross-entropy")
     raw = [ttest_rel(a, [50, 50, 55]).pvalue for a in ([70, 60, 70], [60, 50, 60])]
     column = ("tweets", "gpt-4")
-    assert [found[column, row].p for row in ("IMP", "DIMP")] == pytest.approx(report.holm(raw).tolist())
+    assert [found[column, row].p for row in ("IMP", "DIMP")] == pytest.approx(comparison.holm(raw).tolist())
     assert (column, "cross-entropy") not in found
 
 
-def test_best_single_source_is_chosen_on_the_pool(report):
+def test_best_single_source_is_chosen_on_the_pool(report, comparison):
     lines = [make_line("tweets", "real only", 0, 0.5, pool=0.7), make_line("tweets", "cross-entropy", 0, 0.6, pool=0.6)]
     lines += [make_line("news", "real only", 0, 0.7, pool=0.6), make_line("news", "cross-entropy", 0, 0.6, pool=0.7)]
-    runs = report.Runs(lines)
-    assert [report.best_single_source(runs, column) for column in runs.columns] == ["real only", "cross-entropy"]
+    runs = comparison.Runs(lines)
+    assert [comparison.best_single_source(runs, column) for column in runs.columns] == ["real only", "cross-entropy"]
     table = report.difference_parts(runs, "test_accuracy", "")[-1]
     assert "tweets (gpt-4); to real only | news (gpt-4); to cross-entropy" in table
     assert cells(table, "cross-entropy")[0][:2] == ["+10.0", "reference"]
 
 
-def test_number_of_scored_rows_comes_from_the_accuracy(report):
+def test_number_of_scored_rows_comes_from_the_accuracy(comparison):
     rng = np.random.default_rng(0)
     lines = [make_line("tweets", "IMP", seed, rng.random(423) < 0.7) for seed in range(3)]
-    assert report.number_scored(lines) == 423
-    assert report.correct_rows(lines[0], 423).mean() == pytest.approx(lines[0]["test_accuracy"])
+    assert comparison.number_scored(lines) == 423
+    assert comparison.correct_rows(lines[0], 423).mean() == pytest.approx(lines[0]["test_accuracy"])
     with pytest.raises(ValueError, match="different numbers of rows"):
-        report.number_scored([*lines, make_line("tweets", "IMP", 3, rng.random(400) < 0.7)])
+        comparison.number_scored([*lines, make_line("tweets", "IMP", 3, rng.random(400) < 0.7)])
     with pytest.raises(ValueError, match="contradict"):
-        report.number_scored([lines[0] | {"test_accuracy": 0.5}])
+        comparison.number_scored([lines[0] | {"test_accuracy": 0.5}])
     # All wrong: every number of rows explains the mask.
-    assert report.number_scored([make_line("tweets", "IMP", 0, np.zeros(40))]) == 40
+    assert comparison.number_scored([make_line("tweets", "IMP", 0, np.zeros(40))]) == 40
 
 
 def noisy_pairs(n_tasks, gain, rng):
@@ -179,16 +184,16 @@ def noisy_pairs(n_tasks, gain, rng):
 
 
 @pytest.mark.parametrize("gain", [0.0, 0.05])
-def test_bootstrap_interval_covers_a_known_difference(report, gain):
+def test_bootstrap_interval_covers_a_known_difference(comparison, gain):
     rng = np.random.default_rng(0)
     covered, widths = 0, []
     for _ in range(20):
-        runs = report.Runs(noisy_pairs(2, gain, rng))
+        runs = comparison.Runs(noisy_pairs(2, gain, rng))
         blocks = [
-            (column[0], report.row_differences(runs.lines(column, "IMP"), runs.lines(column, "cross-entropy")))
+            (column[0], comparison.row_differences(runs.lines(column, "IMP"), runs.lines(column, "cross-entropy")))
             for column in runs.columns
         ]
-        mean, low, high = report.bootstrap(blocks, resamples=300)
+        mean, low, high = comparison.bootstrap(blocks, resamples=300)
         assert low < mean < high
         covered += low <= 100 * gain <= high
         widths.append(high - low)
@@ -196,34 +201,34 @@ def test_bootstrap_interval_covers_a_known_difference(report, gain):
     assert np.mean(widths) < 12
 
 
-def test_bootstrap_of_a_certain_difference_has_no_width(report):
+def test_bootstrap_of_a_certain_difference_has_no_width(comparison):
     better, worse = np.ones(30, dtype=bool), np.zeros(30, dtype=bool)
     one = [make_line("tweets", "IMP", seed, better) for seed in range(3)]
     other = [make_line("tweets", "cross-entropy", seed, worse) for seed in range(3)]
-    block = report.row_differences(dict(enumerate(one)), dict(enumerate(other)))
+    block = comparison.row_differences(dict(enumerate(one)), dict(enumerate(other)))
     assert block.shape == (3, 30)
-    assert report.bootstrap([("tweets", block)]) == pytest.approx((100, 100, 100))
+    assert comparison.bootstrap([("tweets", block)]) == pytest.approx((100, 100, 100))
 
 
-def test_bootstrap_repeats_itself(report):
+def test_bootstrap_repeats_itself(comparison):
     block = np.random.default_rng(0).integers(-1, 2, size=(3, 50)).astype(np.float32)
-    first = report.bootstrap([("tweets", block)])
-    report.resampled.cache_clear()
-    assert report.bootstrap([("tweets", block)]) == first
+    first = comparison.bootstrap([("tweets", block)])
+    comparison.resampled.cache_clear()
+    assert comparison.bootstrap([("tweets", block)]) == first
 
 
-def test_pooled_difference_counts_tasks_alike(report):
+def test_pooled_difference_counts_tasks_alike(report, comparison):
     lines = make_lines({"tweets": {"cross-entropy": [0.5] * 3, "IMP": [0.6] * 3}})
     lines += make_lines({"news": {"cross-entropy": [0.5] * 3, "IMP": [0.8] * 3}}, n_rows=200)
     lines += make_lines({"pairs": {"cross-entropy": [0.5] * 3}})
-    table = report.difference_table(report.Runs(lines), "test_accuracy", lambda column, row: "cross-entropy")
+    table = report.difference_table(comparison.Runs(lines), "test_accuracy", lambda column, row: "cross-entropy")
     ((*_, pooled),) = cells(table, "IMP")
     assert re.fullmatch(r"\+20\.0 \[\+\d+\.\d, \+\d+\.\d\] \(2 of 3 tasks\)", pooled)
-    table = report.difference_table(report.Runs(lines), "test_macro_f1", lambda column, row: "cross-entropy")
+    table = report.difference_table(comparison.Runs(lines), "test_macro_f1", lambda column, row: "cross-entropy")
     assert cells(table, "IMP")[0][-1] == "+10.0 ± 0.0 (2 of 3 tasks)"
 
 
-def test_never_worse(report):
+def test_never_worse(report, comparison):
     lines = make_lines(
         {
             "tweets": {"real only": [0.6], "cross-entropy": [0.5], "pooled": [0.55], "IMP": [0.625], "DIMP": [0.55]},
@@ -231,8 +236,8 @@ def test_never_worse(report):
             "pairs": {"real only": [0.5], "cross-entropy": [0.5], "filter": [0.7]},
         }
     )
-    runs = report.Runs(lines)
-    found = report.never_worse(runs, "test_accuracy")
+    runs = comparison.Runs(lines)
+    found = comparison.never_worse(runs, "test_accuracy")
     assert found["IMP"] == (pytest.approx(-2.5), ("news", "gpt-4"), 1, 2)
     assert found["DIMP"] == (pytest.approx(-5), ("tweets", "gpt-4"), 1, 2)
     assert found["pooled"] == (pytest.approx(-5), ("tweets", "gpt-4"), 1, 2)  # equal on the news, where it is the best
@@ -240,23 +245,23 @@ def test_never_worse(report):
     table = report.never_worse_table(runs)
     assert "pooled on pairs (gpt-4)" in table
     assert "No other method has all tasks" in table
-    without_pairs = report.never_worse_table(report.Runs([x for x in lines if x["config"]["task"] != "pairs"]))
+    without_pairs = report.never_worse_table(comparison.Runs([x for x in lines if x["config"]["task"] != "pairs"]))
     assert "IMP (-2.5; -2.5 on the test rows)" in without_pairs
 
 
-def test_never_worse_compares_shared_seeds(report):
-    runs = report.Runs(make_lines({"tweets": {"real only": [0.5, 0.9], "cross-entropy": [0.4, 0.4], "IMP": [0.6]}}))
-    assert report.margin(runs, runs.columns[0], "IMP", "test_accuracy") == pytest.approx(10)
+def test_never_worse_compares_shared_seeds(comparison):
+    runs = comparison.Runs(make_lines({"tweets": {"real only": [0.5, 0.9], "cross-entropy": [0.4, 0.4], "IMP": [0.6]}}))
+    assert comparison.margin(runs, runs.columns[0], "IMP", "test_accuracy") == pytest.approx(10)
 
 
-def test_different_settings_do_not_share_a_table(report):
+def test_different_settings_do_not_share_a_table(report, comparison):
     lines = make_lines({"tweets": {"IMP": [0.5]}, "news": {"IMP": [0.5]}})
     # Rows may differ from task to task, and a method may have a setting of its own.
     more_rows = make_line("pairs", "IMP", 0, 0.5, rows=400)
     own = make_line("tweets", "SunGen", 0, 0.5, inner_steps=3)
-    assert report.by_setting([*lines, more_rows, own])[0] == []
+    assert comparison.by_setting([*lines, more_rows, own])[0] == []
     other = make_line("tweets", "IMP", 0, 0.6, settings={"lr": 6e-5})
-    split, groups = report.by_setting([*lines, other])
+    split, groups = comparison.by_setting([*lines, other])
     assert split == ["settings"]
     assert [len(group) for group in groups] == [2, 1]
     section = report.main_section([*lines, other], report.Figures())
@@ -264,9 +269,9 @@ def test_different_settings_do_not_share_a_table(report):
     assert "### lr 6e-05" in section
 
 
-def test_repeated_lines_count_once(report):
+def test_repeated_lines_count_once(comparison):
     line = make_line("tweets", "IMP", 0, 0.5)
-    assert len(report.select([line, line, make_line("tweets", "IMP", 0, 0.5, study="noise")])) == 1
+    assert len(comparison.select([line, line, make_line("tweets", "IMP", 0, 0.5, study="noise")])) == 1
 
 
 def test_provenance_comes_from_the_lines(report):
@@ -288,8 +293,30 @@ def test_half_a_line_at_the_end_is_skipped(report, tmp_path, capsys):
     report.main(["main", path])
     printed = capsys.readouterr().out
     assert cells(printed, "IMP")[0][0] == "**67.5 ± 10.6**"
-    assert not cells(printed, "DIMP")
+    assert cells(printed, "DIMP") == [["+5.3", "+1.5", "+3.8", report.NONE]]  # the paper's alone
     assert "![" not in printed
+
+
+def test_methods_beyond_the_paper_have_a_table_of_their_own_on_their_seeds(report):
+    methods = {"cross-entropy": [0.5, 0.6], "pooled": [0.6, 0.7], "focal": [0.5, 0.5], "filter": [0.55]}
+    lines = make_lines({"tweets": methods, "news": {"cross-entropy": [0.3]}})
+    main = report.main_section(lines, report.Figures())
+    assert not cells(main, "filter")
+    assert cells(main, "pooled")[0][:1] == ["**65.0 ± 7.1**"]
+    more = report.more_section(lines, report.Figures())
+    assert cells(more, "filter")[0] == ["55.0", "2.0"]
+    assert cells(more, "pooled")[0] == ["**60.0**", "**1.0**"]  # seed 0 alone
+    assert cells(more, "cross-entropy")[0] == ["50.0", "3.0"]  # and no news
+    assert not cells(more, "focal")
+    assert report.more_section(make_lines({"tweets": {"pooled": [0.6]}}), report.Figures()) is None
+
+
+def test_the_papers_differences_stand_beside_ours(report):
+    lines = make_lines({"tweets": {"cross-entropy": [0.5, 0.6], "IMP": [0.6, 0.75], "pooled": [0.6]}})
+    page = report.main_section(lines, report.Figures()).partition("Beside the paper")[2]
+    assert cells(page, "IMP") == [["+4.7", "+5.0", "+3.8", "+12.5"]]
+    assert cells(page, "pooled") == [[report.NONE] * 3 + ["+10.0"]]
+    assert cells(page, "SunGen") == [["+3.1", "+2.0", "-0.3", report.NONE]]
 
 
 def test_no_runs_is_an_error(report, tmp_path, capsys):
@@ -323,13 +350,13 @@ def test_seconds_of_two_machines_do_not_share_a_table(report):
     assert "### machine another; study none" in section
 
 
-def test_epochs_of_runs_of_different_length(report):
+def test_epochs_of_runs_of_different_length(report, comparison):
     epochs = [[0.5, 0.7, 0.5], [0.6, 0.5]]
     lines = [
         make_line("tweets", "IMP", seed, 0.5, epochs=[{"test_accuracy": a, "pool_accuracy": a} for a in own])
         for seed, own in enumerate(epochs)
     ]
-    table = report.epoch_table(report.Runs(lines), ("tweets", "gpt-4"), "test_accuracy")
+    table = report.epoch_table(comparison.Runs(lines), ("tweets", "gpt-4"), "test_accuracy")
     assert cells(table, "IMP") == [["55.0 ± 7.1", "**60.0 ± 14.1**", "50.0 [1]"]]
 
 
@@ -389,7 +416,7 @@ def test_all_writes_every_section(report, results, tmp_path):
         {line.count("|") for line in table.splitlines()} for table in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)
     ]
     assert all(len(width) == 1 for width in widths)
-    assert "nan" not in page
+    assert not re.search(r"\bnan\b", page)
     assert cells(page, "IMP, small DC (checker minilm, classifier mpnet)")[1][0].startswith("+12.5 ± 2.5")
 
 
