@@ -4,8 +4,8 @@
 #   benchmarks/everything.sh DATA SMALL LARGE
 #
 # DATA: folder of task folders; SMALL, LARGE: encoders (all-MiniLM-L6-v2 and all-mpnet-base-v2 for what is committed).
-# It takes many hours, most of which have not been spent yet: docs/results.md says what has run. Runs that are in the files already are skipped: it
-# can be killed and called again, and calls with other seeds (SEEDS="5 9") can share the files.
+# It takes most of a day on two cores. Runs that are in the files already are skipped: it can be killed and called again,
+# and calls with other seeds (SEEDS="5 9") can share the files. docs/results.md says what is in them.
 set -euo pipefail
 data=$1 small=$2 large=$3
 cd "$(dirname "$0")"
@@ -21,11 +21,16 @@ main() { $python paper.py "${common[@]}" --encoder "$small" --out results/main.j
 # shellcheck disable=SC2086  # SEEDS may be two numbers
 main --rows 800 --seeds $seeds --tasks "${tweets[@]}" "${more[@]}" --methods "${methods[@]}"
 main --rows 400 --seeds $seeds --tasks mrpc:ctrl-supergen --methods "${methods[@]}"
-main --rows 800 --seeds 3 --tasks "${tweets[@]}" --methods "Hu et al." "SunGen, real"
-$python noise.py "${common[@]}" --encoder "$small" --seeds 3 --rows 500 --epochs 5 --task tweet_sentiment \
-    --unrelated ag_news --out results/noise.jsonl \
-    --methods "real only" cross-entropy focal IMP DIMP "Hu et al." "Ren et al., all real rows" "SunGen, real"
-$python dynamics.py "${common[@]}" --encoder "$small" --seeds 4 --rows 800 --epochs 5 --scored 500 \
+main --rows 800 --seeds 3 --tasks "${tweets[@]}" --methods "Hu et al."
+main --rows 800 --seeds 3 --tasks tweet_sentiment:gpt-4 --methods "SunGen, real"
+main --rows 800 --seeds 3 --tasks "${tweets[@]}" "${more[@]}" --methods "synthetic, then real" "pooled distilled" "pooled 1:1"
+noise=("real only" cross-entropy focal IMP DIMP "Hu et al." "SunGen, real")
+# The later --epochs is the one that counts.
+for epochs in 3 5; do
+    $python noise.py "${common[@]}" --encoder "$small" --seeds 3 --rows 500 --epochs $epochs --task tweet_sentiment \
+        --unrelated ag_news --out results/noise.jsonl --methods "${noise[@]}"
+done
+$python dynamics.py "${common[@]}" --encoder "$small" --seeds 4 --rows 400 --epochs 5 --scored 500 \
     --tasks tweet_sentiment:gpt-4 --out results/dynamics.jsonl
 $python checker_size.py "${common[@]}" --encoder "$small" --seeds 3 --rows 400 --tasks tweet_sentiment:gpt-4 \
     --out results/checker_size.jsonl
