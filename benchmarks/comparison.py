@@ -1,5 +1,6 @@
 """Runs of a comparison by task, method and seed, and what can be said of their differences."""
 
+import copy
 import json
 import math
 import zlib
@@ -192,6 +193,25 @@ def never_worse(runs, score):
             not_worse = sum(value >= -1e-9 for value in margins.values())
             found[row] = (margins[worst], worst, not_worse, len(margins))
     return found
+
+
+def with_choice(runs, among=(REAL, POOLED, "IMP")):
+    """Add a row: for each column and seed, the run of whichever of these is best on the held-out real rows.
+
+    Its score on those rows is left out: it would be too high, for they have been chosen on.
+    """
+    name = f"best of {', '.join(among)} on held-out real rows"
+    result = copy.copy(runs)
+    result.cells = dict(runs.cells)
+    for column in runs.columns:
+        cells = [runs.lines(column, row) for row in among]
+        seeds = [seed for seed in cells[0] if all(seed in cell for cell in cells)]
+        best = {seed: max((cell[seed] for cell in cells), key=lambda line: line["pool_accuracy"]) for seed in seeds}
+        if best:
+            kept = {s: {k: v for k, v in line.items() if "pool" not in k} for s, line in best.items()}
+            result.cells[column, name] = kept
+    result.rows = [*runs.rows, name] if len(result.cells) > len(runs.cells) else runs.rows
+    return result
 
 
 def correct_rows(line, n_rows):

@@ -32,6 +32,7 @@ from comparison import (
     never_worse,
     row_differences,
     select,
+    with_choice,
 )
 from grid import key, read_lines
 from plots import Figures, curves_plot, dot_plot, weights_plot
@@ -210,6 +211,7 @@ def pooled_difference(runs, row, score, reference, found):
 
 def never_worse_table(runs):
     """How far each method falls below the best of "real only", "cross-entropy" and "pooled"."""
+    runs = with_choice(runs)
     by_score = {score: never_worse(runs, score) for score in ("pool_accuracy", "test_accuracy")}
     rows = []
     for row in runs.rows:

@@ -254,6 +254,21 @@ def test_never_worse_compares_shared_seeds(comparison):
     assert comparison.margin(runs, runs.columns[0], "IMP", "test_accuracy") == pytest.approx(10)
 
 
+def test_the_choice_on_held_out_rows_is_made_seed_by_seed_and_scored_on_the_test_rows(report, comparison):
+    lines = [
+        make_line("tweets", method, seed, test, pool)
+        for method, seeds in {"real only": [(0.5, 0.9), (0.6, 0.3)], "IMP": [(0.8, 0.4), (0.7, 0.4)]}.items()
+        for seed, (test, pool) in enumerate(seeds)
+    ]
+    lines += make_lines({"tweets": {"pooled": [0.3, 0.3], "cross-entropy": [0.4, 0.6]}})
+    runs = comparison.with_choice(comparison.Runs(lines))
+    name = "best of real only, pooled, IMP on held-out real rows"
+    assert runs.values(("tweets", "gpt-4"), name, "test_accuracy") == pytest.approx({0: 50, 1: 70})
+    assert cells(report.never_worse_table(comparison.Runs(lines)), name) == [
+        [report.NONE, report.NONE, "+5.0, tweets (gpt-4)", "1 of 1"]  # 60 less the 55 of the real rows
+    ]
+
+
 def test_different_settings_do_not_share_a_table(report, comparison):
     lines = make_lines({"tweets": {"IMP": [0.5]}, "news": {"IMP": [0.5]}})
     # Rows may differ from task to task, and a method may have a setting of its own.
