@@ -106,12 +106,12 @@ class Cell:
     @cached_property
     def quality_checker(self):
         """P'(y|x): fitted on the real rows alone."""
-        return self._shared("build QC", self.quality_settings, self.real_X, self.real_y)
+        return self._shared("quality_checker", self.quality_settings, self.real_X, self.real_y)
 
     @cached_property
     def cross_entropy(self):
         """Q(y|x): fitted on the synthetic rows alone."""
-        return self._shared("build DC", self.training, self.X, self.y)
+        return self._shared("cross_entropy", self.training, self.X, self.y)
 
     @property
     def quality(self):
@@ -142,7 +142,7 @@ class Cell:
 
     def fit(self, method):
         """Fit a method: the model, and its seconds by part as in the paper's table of computational time."""
-        built = {name: getattr(self, attribute) and self.seconds[name] for name, attribute in method.uses.items()}
+        built = {name: getattr(self, attribute) and self.seconds[attribute] for name, attribute in method.uses.items()}
         started = time.perf_counter()
         model = method.fit(self)
         own = time.perf_counter() - started

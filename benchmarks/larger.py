@@ -23,12 +23,12 @@ class TwoSizes(Cell):
     @cached_property
     def quality_checker(self):
         """P'(y|x), on the small encoder."""
-        return self._small("build QC", self.quality_settings, self.real_X, self.real_y)
+        return self._small("quality_checker", self.quality_settings, self.real_X, self.real_y)
 
     @cached_property
     def small_cross_entropy(self):
         """Q(y|x), on the small encoder."""
-        return self._small("build DC", self.training, self.X, self.y)
+        return self._small("small_cross_entropy", self.training, self.X, self.y)
 
     def _small(self, name, params, X, y):
         large, self.encoder = self.encoder, self.args.checker_encoder

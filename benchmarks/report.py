@@ -10,6 +10,7 @@ Choices, such as which baseline to compare with, are made on the rows of ``real_
 """
 
 import argparse
+import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -254,7 +255,8 @@ def provenance(lines, axes=()):
     """List settings, seeds, machines, versions and dates of the lines."""
     names = dict.fromkeys(name for line in lines for name in flat(line["config"]))
     names = [name for name in names if name not in (*IDENTITY, "study")]
-    cells = Counter((c["task"], c["synthetic"], c["method"], *(c.get(axis) for axis in axes)) for c in configs(lines))
+    names_of_cell = ("task", "synthetic", "method", *axes)
+    cells = Counter(json.dumps([c.get(name) for name in names_of_cell], sort_keys=True) for c in configs(lines))
     fewest, most = min(cells.values()), max(cells.values())
     seeds = seeds_text({config["seed"] for config in configs(lines)})
     dates = sorted({line.get("date", "unknown") for line in lines})
@@ -470,12 +472,16 @@ def epoch_table(runs, column, score):
 
 
 def checker_size_section(lines, figures):
-    axes = ("share", "real_rows")  # the number of real rows may be told by either
+    # The number of real rows may be told by either; more epochs on fewer rows are another row of the table.
+    axes = ("share", "real_rows", "budget", "quality_checker")
 
     def body(group, name):
         shares = sorted({config["share"] for config in configs(group) if config["share"] is not None})
         # Runs without a share (no checker) stand beside every share.
-        runs = {share: Runs([r for r in group if r["config"]["share"] in (share, None)]) for share in shares}
+        runs = {
+            share: Runs([line for line in group if line["config"]["share"] in (share, None)], budget_row)
+            for share in shares
+        }
         parts = []
         if shares:
             parts = figures.link(name, "Test accuracy by number of real rows", checker_size_plot, group, runs)
@@ -484,11 +490,17 @@ def checker_size_section(lines, figures):
             parts += ["Difference to cross-entropy", share_table(runs, column, difference=True)]
         parts.append(
             f"Scores: mean ± standard deviation (n - 1) over seeds, in points. {PAIRED_NOTE} Methods without a quality "
-            "checker have the same runs in every column."
+            "checker have the same runs in every column. A smaller share of the rows takes fewer steps, or as "
+            "many with more epochs."
         )
         return parts
 
     return sections("Size of the quality checker's data", "checker-size", select(lines, "checker size"), body, axes)
+
+
+def budget_row(config):
+    """Name a method, and whether its checker takes as many steps as on all real rows."""
+    return config["method"] + (", as many steps" if config.get("budget") == "steps" else "")
 
 
 def share_table(runs, column, difference=False):
@@ -541,10 +553,10 @@ def checker_size_plot(lines, runs):
 def checker_size_curves(lines, numbers):
     """Put the lines of one task into curves by method: numbers of real rows (None: no checker), seeds x values."""
     curves = {}
-    for row in Runs(lines).rows:
+    for row in Runs(lines, budget_row).rows:
         values = {}
         for line in lines:
-            if line["config"]["method"] == row:
+            if budget_row(line["config"]) == row:
                 values.setdefault(line["config"]["share"], []).append(100 * line["test_accuracy"])
         shares = sorted(share for share in values if share is not None)
         longest = max(map(len, values.values()))

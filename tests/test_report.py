@@ -301,6 +301,17 @@ def test_provenance_comes_from_the_lines(report):
     assert "2026-11-20 to 2026-11-21" in text
 
 
+def test_a_checker_with_as_many_steps_is_a_row_of_the_same_table(report):
+    lines = make_lines({"tweets": {"cross-entropy": [0.5]}}, study="checker size", share=None, budget=None)
+    for budget, epochs, accuracy in (("epochs", 10, 0.6), ("steps", 100, 0.7)):
+        checker = {"share": 0.1, "budget": budget, "quality_checker": {"max_epochs": epochs}}
+        lines += make_lines({"tweets": {"DIMP": [accuracy]}}, study="checker size", **checker)
+    page = report.checker_size_section(lines, report.Figures())
+    assert page.count("- Settings: ") == 1
+    assert cells(page, "DIMP")[0] == ["60.0"]
+    assert cells(page, "DIMP, as many steps")[0] == ["70.0"]
+
+
 def test_half_a_line_at_the_end_is_skipped(report, tmp_path, capsys):
     path = write(tmp_path / "main.jsonl", make_lines({"tweets": {"cross-entropy": [0.5, 0.6], "IMP": [0.6, 0.75]}}))
     with open(path, "a", encoding="utf-8") as file:
