@@ -21,23 +21,30 @@ main() { $python paper.py "${common[@]}" --encoder "$small" --out results/main.j
 # shellcheck disable=SC2086  # SEEDS may be two numbers
 main --rows 800 --seeds $seeds --tasks "${tweets[@]}" "${more[@]}" --methods "${methods[@]}"
 main --rows 400 --seeds $seeds --tasks mrpc:ctrl-supergen --methods "${methods[@]}"
-main --rows 800 --seeds 3 --tasks "${tweets[@]}" --methods "Hu et al."
-main --rows 800 --seeds 3 --tasks tweet_sentiment:gpt-4 --methods "SunGen, real"
-main --rows 800 --seeds 3 --tasks "${tweets[@]}" "${more[@]}" --methods "synthetic, then real" "pooled distilled" "pooled 1:1"
-noise=("real only" cross-entropy focal IMP DIMP "Hu et al." "SunGen, real")
-# The later --epochs is the one that counts.
-for epochs in 3 5; do
-    $python noise.py "${common[@]}" --encoder "$small" --seeds 3 --rows 500 --epochs $epochs --task tweet_sentiment \
-        --unrelated ag_news --out results/noise.jsonl --methods "${noise[@]}"
-done
+main --rows 800 --seeds 3 --tasks tweet_sentiment:gpt-4 --methods "Hu et al." "SunGen, real"
+main --rows 800 --seeds 3 --tasks "${tweets[@]}" --methods "Hu et al., published look-ahead"
+main --rows 800 --seeds 3 --tasks "${tweets[@]}" "${more[@]}" --methods "pooled distilled"
+main --rows 800 --seeds 1 --tasks "${tweets[@]}" "${more[@]}" --methods "synthetic, then real"
+
+# From here on the last --epochs is the one that counts.
+noise() {
+    $python noise.py "${common[@]}" --encoder "$small" --rows 500 --task tweet_sentiment --unrelated ag_news \
+        --out results/noise.jsonl "$@"
+}
+learnt=("Hu et al." "Hu et al., published look-ahead" "SunGen, real")
+noise --seeds 3 --epochs 3 --methods "real only" cross-entropy focal IMP DIMP "${learnt[@]}"
+noise --seeds 1 --epochs 5 --methods "real only" cross-entropy focal IMP DIMP "${learnt[@]}" \
+    "Ren et al., all real rows" "Hu et al., all real rows, published look-ahead"
 $python dynamics.py "${common[@]}" --encoder "$small" --seeds 4 --rows 400 --epochs 5 --scored 500 \
     --tasks tweet_sentiment:gpt-4 --out results/dynamics.jsonl
-$python checker_size.py "${common[@]}" --encoder "$small" --seeds 3 --rows 400 --tasks tweet_sentiment:gpt-4 \
-    --out results/checker_size.jsonl
-$python larger.py "${common[@]}" --encoder "$large" --checker-encoder "$small" --seeds 3 --rows 300 --scored 500 \
+for epochs in 3 5; do
+    $python checker_size.py "${common[@]}" --encoder "$small" --seeds 2 --rows 400 --epochs $epochs \
+        --tasks tweet_sentiment:gpt-4 --out results/checker_size.jsonl
+done
+$python larger.py "${common[@]}" --encoder "$large" --checker-encoder "$small" --seeds 2 --rows 300 --scored 500 \
     --tasks tweet_sentiment:gpt-4 --out results/larger.jsonl
 # Seconds are worth something only on an idle machine, and without the cache.
-$python paper.py --data "$data" --epochs 3 --lr 1e-4 --threads 2 --encoder "$small" --rows 400 --seeds 1 --scored 200 \
+$python paper.py --data "$data" --epochs 5 --lr 1e-4 --threads 2 --encoder "$small" --rows 300 --seeds 1 --scored 100 \
     --tasks tweet_sentiment:gpt-4 --out results/times.jsonl \
-    --methods cross-entropy IMP DIMP "IMP, fast diversity checker" distilled "Hu et al." "Ren et al." "SunGen, real" SunGen
+    --methods cross-entropy IMP DIMP "IMP, fast diversity checker" "Hu et al." "SunGen, real" SunGen
 $python report.py all results --out ../docs/results_tables.md --figures ../docs/figures
