@@ -62,7 +62,10 @@ def panels(columns, width, height, left=0.6, most=3, **share):
 def legend(figure, ax):
     """One legend for all panels, below them."""
     handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), fontsize=8, frameon=False)
+    across = max(1, int(figure.get_figwidth() / (0.5 + 0.07 * max(map(len, labels)))))
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), across), fontsize=8, frameon=False
+    )
 
 
 def label_width(rows):
@@ -146,3 +149,20 @@ def curve(ax, x, values, style, shape):
         return
     ax.plot(x, np.nanmean(values, axis=0), marker=shape, markersize=4, linewidth=1.5, **style)
     ax.fill_between(x, np.nanmin(values, axis=0), np.nanmax(values, axis=0), color=style["color"], alpha=0.15, lw=0)
+
+
+def times_plot(seconds, parts):
+    """Stacked bars: `seconds` maps (task and generator) to methods to seconds by part."""
+    rows = list(dict.fromkeys(row for own in seconds.values() for row in own))
+    figure, axes = panels(list(seconds), 3.1, 0.3 * len(rows) + 0.8, label_width(rows), sharey=True)
+    for ax, own in zip(axes, seconds.values(), strict=True):
+        end = np.zeros(len(rows))
+        for i, part in enumerate(parts):
+            width = np.array([own.get(row, {}).get(part, 0.0) for row in rows])
+            ax.barh(range(len(rows)), width, left=end, color=COLOURS[i], label=part)
+            end += width
+        ax.set_yticks(range(len(rows)), rows)
+        ax.set_ylim(len(rows) - 0.5, -0.5)
+        ax.set_xlabel("seconds", fontsize=8)
+    legend(figure, axes[0])
+    return figure

@@ -36,7 +36,7 @@ from comparison import (
     with_choice,
 )
 from grid import key, read_lines
-from plots import Figures, curves_plot, dot_plot, weights_plot
+from plots import Figures, curves_plot, dot_plot, times_plot, weights_plot
 
 SCORES = {
     "test_accuracy": "Test accuracy",
@@ -605,7 +605,10 @@ def times_section(lines, figures):
     timed = list({key(line): line for line in timed}.values())
 
     def body(group, name):
-        return times_parts(Runs(group), lambda column, row: CE)
+        runs = Runs(group)
+        seconds = {column: {row: median_seconds(runs, column, row) for row in runs.rows} for column in runs.columns}
+        link = figures.link(name, "Seconds by part, medians over seeds", times_plot, seconds, PARTS[:-1])
+        return [*link, *times_parts(runs, lambda column, row: CE)]
 
     return sections("Computational time", "times", timed, body) + "\n\n" + paper_times()
 

@@ -435,7 +435,8 @@ def test_all_writes_every_section(report, results, tmp_path):
     assert re.findall(r"^## (.*)$", page, flags=re.MULTILINE) == [*titles, "Computational time"]
     assert page.count("- Settings: ") == page.count("- Machines: ") == page.count("- Dates: ") == 6
     figures = re.findall(r"!\[.*\]\((.*)\)", page)
-    assert figures == [f"figures/{name}.png" for name in ("main", "noise", "dynamics", "checker-size", "larger")]
+    names = ("main", "noise", "dynamics", "checker-size", "larger", "times")
+    assert figures == [f"figures/{name}.png" for name in names]
     for figure in figures:
         assert (out.parent / figure).read_bytes().startswith(b"\x89PNG")
     widths = [

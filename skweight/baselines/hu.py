@@ -44,7 +44,7 @@ class HuClassifier(BaseTextClassifier):
         Of the softmax.
     lookahead : float, default=1.0
         How many rows the model looks ahead along, each as far as a step on it alone times its score; a larger batch
-        shares them. 0: it does not look ahead. The published code has 8, which overshoots (Notes).
+        shares them. 0: it does not look ahead. The published code has 8 (Notes).
     real_batch_size : int, default=64
         Real rows, drawn anew for every step, whose loss is to fall.
     real_weight : float, default=0.0
@@ -126,9 +126,9 @@ class HuClassifier(BaseTextClassifier):
     dropout.
 
     The authors look ahead along up to eight rows at a time. Adam makes a step of each of them as long as one on a whole
-    batch, so that is up to eight steps at once, to a point where more of the same rows would do harm, right labels or
-    wrong: on tweets the weights came out the wrong way round there (``docs/results.md``). A step takes longer in
-    proportion to `real_batch_size`.
+    batch, so that is up to eight steps at once, to a point where more of the same rows may do harm, right labels or
+    wrong. On tweets a look-ahead of one row told wrong labels a little better in every run, and neither well
+    (``docs/results.md``). A step takes longer in proportion to `real_batch_size`.
 
     References
     ----------
