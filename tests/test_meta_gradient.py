@@ -268,6 +268,16 @@ def test_rows_of_a_batch_share_the_look_ahead_and_none_goes_further_than_its_own
     assert_allclose(weights_of_a_step(lookahead)[1], 0.2 - h, atol=2e-6)
 
 
+@pytest.mark.filterwarnings("ignore:SKW0")
+def test_hu_survives_parameters_that_adam_has_seen_no_gradient_of():
+    """Only rows of one label weigh anything: all is learnt at once, and Adam's linearised steps overflow."""
+    X = np.random.RandomState(0).uniform(size=(10, 10))
+    y = np.arange(10) % 2
+    clf = HuClassifier("passthrough", max_epochs=40, random_state=0)
+    clf.fit(X, y, real_X=(X,), real_y=(y,), sample_weight=y)
+    assert np.isfinite(clf.sample_weight_).all()
+
+
 def test_hu_needs_real_rows():
     with pytest.raises(ValueError, match=r"HuClassifier.fit needs real data: pass real_X and real_y, or is_real."):
         HuClassifier("passthrough").fit(np.eye(4), [0, 1, 0, 1])

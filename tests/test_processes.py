@@ -51,7 +51,8 @@ def test_two_processes_train_the_model_of_one(two_processes, encoder, tmp_path):
                 # al. are small differences of losses, divided by their spread.
                 atol = 2e-2 if (name, i) == ("Hu", 1) else 2e-4
                 np.testing.assert_allclose(rank[f"{name} {i}"], expected, rtol=0, atol=atol, err_msg=f"{name} {i}")
-                assert np.abs(rank[f"{name} {i}"] - expected).mean() < atol / 100
+                if len(expected) > 1:
+                    assert np.abs(rank[f"{name} {i}"] - expected).mean() < atol / 100
 
 
 def test_processes_end_with_the_very_same_model(two_processes):

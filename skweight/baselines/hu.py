@@ -7,6 +7,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skweight._base import BaseTextClassifier
 
 _LEAST = 1e-5  # where the published code ends a weight's fall
+_MOST = 1e6  # of a row's effect, which is far below 1 wherever Adam has seen gradients
 
 
 class HuClassifier(BaseTextClassifier):
@@ -305,7 +306,9 @@ class _StepWeights:
             batch, real_target = self.real.batch(drawn, target.device)
             loss = _meta_gradient.cross_entropy(net.infer(batch).float(), real_target).mean()
             gradient = _meta_gradient.gradient(loss, parameters)
-        return _meta_gradient.alignment(parameters, steps.of(gradient), row_losses)
+        h = _meta_gradient.alignment(parameters, steps.of(gradient), row_losses)
+        # Where Adam has seen next to no gradient, its linearised step has no bound, and may overflow.
+        return h.nan_to_num(0.0).clamp(-_MOST, _MOST)
 
 
 class _Steps:
