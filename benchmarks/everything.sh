@@ -4,7 +4,7 @@
 #   benchmarks/everything.sh DATA SMALL LARGE
 #
 # DATA: folder of task folders; SMALL, LARGE: encoders (all-MiniLM-L6-v2 and all-mpnet-base-v2 for what is committed).
-# It takes most of a day on two cores. Runs that are in the files already are skipped: it can be killed and called again,
+# It takes many hours on two cores. Runs that are in the files already are skipped: it can be killed and called again,
 # and calls with other seeds (SEEDS="5 9") can share the files. docs/results.md says what is in them.
 set -euo pipefail
 data=$1 small=$2 large=$3

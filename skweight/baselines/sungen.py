@@ -22,7 +22,7 @@ class SunGenClassifier(BaseTextClassifier):
 
     Then the classifier is trained from the start with the weights found, divided by their mean. With
     the default of 15 iterations and the real rows as outer objective, a fit took seven times as long as plain
-    fine-tuning for five epochs; on the synthetic rows it takes longer.
+    fine-tuning for five epochs; on the synthetic rows about as long.
 
     Parameters
     ----------
