@@ -1,115 +1,83 @@
 """The scikit-learn contract, once, for every text classifier of this package."""
 
-import itertools
-import os
-from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
+import copy
+import dataclasses
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _num_samples, check_array, check_is_fitted, validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skweight._features import Features, check_features
-from skweight._labels import check_is_real, check_labels
-from skweight._text import (
-    Tally,
-    TokenizedTexts,
-    check_texts,
-    count_empty,
-    name_rows,
-    tokenize,
-    warn_if_truncated,
-    warn_if_unknown,
-)
+from skweight import _engine, _storage
+from skweight._parameters import AUTO_LR, TrainingParameters, estimator
+from skweight._rows.features import Features, check_features
+from skweight._rows.rows import check_data, encode_data, own_data, raise_real_needed
+from skweight._rows.stream import predict_stream
+from skweight._rows.texts import check_texts
+from skweight._rows.tokens import tokenize, warn_if_truncated, warn_if_unknown
 from skweight._weights import effective_sample_size
-from skweight.exceptions import RealDataSlicedWarning, warn
-
-# torch and transformers take seconds to import: `_net` is imported inside the methods that need it, so that
-# `import skweight` and building an estimator stay quick.
+from skweight.exceptions import warn
 
 
-# Peak learning rates for lr="auto", by whether the encoder is "passthrough": within the usual range for fine-tuning a
-# pretrained encoder, and for a head that starts from random values on standardised features.
-AUTO_LR = {False: 5e-5, True: 3e-3}
-
-
-@dataclass
-class Rows:
-    """Labelled rows of one kind, checked.
+@dataclasses.dataclass(frozen=True)
+class Weighting:
+    """What a classifier finds out about the synthetic rows before it trains on them.
 
     Attributes
     ----------
-    X : list of str or of (str, str), or ndarray of shape (n_rows, n_features)
-        What a checker is given.
-    y : ndarray of shape (n_rows,), in the labels' own data type
-    weight : ndarray of shape (n_rows,), mean 1, or None
-        The user's ``sample_weight``.
-    index : ndarray of int
-        Which rows of the data set that was passed to `fit` they are.
-    target : ndarray of int64
-        Indices into ``classes``.
-    tokens : TokenizedTexts or Features
-        `X` as the network reads it.
+    columns : dict of str to ndarray of shape (n_synthetic, ...)
+        Arguments of the loss; ``sample_weight`` is always among them.
+    learnt : dict of str to object
+        Fitted attributes that come with it, as ``quality_checker_``.
     """
 
-    X: Any
-    y: np.ndarray
-    weight: np.ndarray | None
-    index: np.ndarray
-    target: np.ndarray | None = None
-    tokens: TokenizedTexts | Features | None = None
-
-    def __len__(self):
-        return len(self.index)
-
-    def take(self, rows):
-        """Return the rows `rows` alone."""
-        return Rows(
-            X=_safe_indexing(self.X, rows),
-            y=self.y[rows],
-            weight=None if self.weight is None else self.weight[rows],
-            index=self.index[rows],
-            target=None if self.target is None else self.target[rows],
-            tokens=None if self.tokens is None else self.tokens.take(rows),
-        )
-
-    @property
-    def mean_one_weight(self):
-        return np.ones(len(self)) if self.weight is None else self.weight
+    columns: dict
+    learnt: dict = dataclasses.field(default_factory=dict)
 
 
-@dataclass
-class FitData:
-    """What `fit` was given.
-
-    Attributes
-    ----------
-    synthetic : Rows
-    real : Rows or None
-    classes : ndarray of shape (n_classes,)
-    n_rows : int
-        Rows of X.
-    """
-
-    synthetic: Rows
-    real: Rows | None
-    classes: np.ndarray
-    n_rows: int
-
-    def spread(self, values, fill):
-        """One value per row of X from one per synthetic row: `fill` where a row is real or was dropped."""
-        spread = np.full(self.n_rows, fill)
-        spread[self.synthetic.index] = values
-        return spread
-
-
-class BaseTextClassifier(ClassifierMixin, BaseEstimator):
+@estimator
+class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
     """Text classifier on a pretrained encoder, trained with one weight per row.
 
-    A subclass says which loss (:meth:`_make_loss`) and which weights (:meth:`_weigh`) it trains with.
+    A subclass overrides one or more of
+
+    ====================  ==========================================================================================
+    `_make_loss`          which loss it trains with
+    `_weight_rows`        what the loss reads of each synthetic row, found before training
+    `_real_columns`       the same for real rows that join the training
+    `_step_weights`       what finds weights inside every step
+    `_needs_real`         whether `fit` needs real rows
+    ====================  ==========================================================================================
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the data type of `y`.
+    sample_weight_ : ndarray of shape (n_samples,)
+        What each row weighed in the last epoch, its ``sample_weight`` included. With `is_real`, real rows are 0 unless
+        they joined the training.
+    module_ : transformers.PreTrainedModel
+        The trained model.
+    tokenizer_ : transformers tokenizer
+        Not available with ``encoder="passthrough"``.
+    text_pairs_ : bool
+        Whether it was fitted on pairs of texts. Not available with ``encoder="passthrough"``.
+    history_ : list of dict
+        One dictionary per epoch: losses, seconds, mean and largest weight, effective sample size.
+    n_iter_ : int
+        Epochs trained.
+    n_features_in_ : int
+        Number of columns of `X`. Only if `X` was a data frame, or with ``encoder="passthrough"``.
+    feature_names_in_ : ndarray of str
+        Names of the columns of `X`. Only if `X` was a data frame.
+    best_epoch_ : int
+        Epoch that was kept, counted from 1. Only with early stopping.
+    validation_score_ : float
+        Accuracy on the held-out real rows in that epoch. Only with early stopping.
+    real_validation_indices_ : ndarray of int
+        Rows of `real_X`, or with `is_real` of `X`, that were held out. Only with early stopping.
     """
 
     # Whoever passes these to a search or a pipeline means this classifier. sample_weight stays a matter of
@@ -121,110 +89,36 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
 
     def _doc_link_url_param_generator(self):
         # Pages are named after where a class is imported from, not after the file that holds it.
-        module = type(self).__module__.rpartition(".")[0]
+        module = self._public_module or type(self).__module__.rpartition(".")[0]
         return {"estimator_module": module, "estimator_name": type(self).__name__}
 
-    _parameter_constraints: dict = {
-        "encoder": [str, os.PathLike],
-        "real_weight": [Interval(Real, 0, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_length": [Interval(Integral, 3, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup_ratio": [Interval(Real, 0, 1, closed="both")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "on_bad_rows": [StrOptions({"raise", "drop"})],
-        "device": "no_validation",  # here; `_net.resolve_device` knows which devices there are
-        "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
-        "compile": ["boolean"],
-        "callbacks": [list, None],
-        "net_params": [dict, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
-    _title = None  # name on the progress bar, where it is not the class's
-
-    def __init__(
-        self,
-        encoder="google-bert/bert-base-uncased",
-        *,
-        real_weight=0.0,
-        max_epochs=5,
-        lr="auto",
-        batch_size=32,
-        max_length=128,
-        weight_decay=0.0,
-        warmup_ratio=0.0,
-        max_grad_norm=1.0,
-        early_stopping=False,
-        validation_fraction=0.2,
-        n_iter_no_change=2,
-        on_bad_rows="raise",
-        device="auto",
-        precision="auto",
-        compile=False,
-        callbacks=None,
-        net_params=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.encoder = encoder
-        self.real_weight = real_weight
-        self.max_epochs = max_epochs
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_length = max_length
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        self.max_grad_norm = max_grad_norm
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.on_bad_rows = on_bad_rows
-        self.device = device
-        self.precision = precision
-        self.compile = compile
-        self.callbacks = callbacks
-        self.net_params = net_params
-        self.random_state = random_state
-        self.verbose = verbose
+    _public_module: ClassVar[str | None] = None  # where that is another package than the file's
 
     # -- what a subclass says ------------------------------------------------------------------------------------------
 
     def _make_loss(self):
         """Loss to train with, a :class:`skweight.losses.WeightedLoss`."""
-        raise NotImplementedError
+        from skweight.losses import WeightedCrossEntropy
 
-    def _weigh(self, data, rng):
-        """Find what the loss wants to know of each synthetic row before training.
+        return WeightedCrossEntropy()
 
-        Returns
-        -------
-        columns : dict of str to ndarray of shape (n_rows,)
-            Arguments of the loss; ``sample_weight`` is always among them.
-        """
-        return {"sample_weight": data.synthetic.mean_one_weight}
+    def _weight_rows(self, data, rng):
+        """Find what the loss reads of each synthetic row; returns a :class:`Weighting`."""
+        return Weighting({"sample_weight": data.synthetic.mean_one_weight})
+
+    def _real_columns(self, columns, real):
+        """Loss columns of real rows that join the training, from those of the synthetic rows."""
+        weight = self.real_weight * columns["sample_weight"].mean()
+        return {"sample_weight": weight * real.mean_one_weight}
 
     def _step_weights(self, data, rng):
-        """Return what weighs the rows of a batch inside every step (see :func:`skweight._net.train`), or None."""
-
-    def _weigh_real(self, columns, real):
-        """Return the synthetic rows' columns, and the same for real rows that join the training."""
-        weight = self.real_weight * columns["sample_weight"].mean()
-        return columns, {"sample_weight": weight * real.mean_one_weight}
+        """Return what weights the rows of a batch inside every step, a `StepWeights` of the engine, or None."""
 
     def _needs_real(self):
         """Whether `fit` cannot do without real rows."""
         return False
 
-    def _tokenize(self, texts, tokenizer):
-        """Tokenise what `fit` was given; a subclass may look it up."""
-        return tokenize(texts, tokenizer, self.max_length, self._token_source())
+    _instead_of_real = ""  # what could replace real rows, for a message
 
     # -- fit -----------------------------------------------------------------------------------------------------------
 
@@ -264,161 +158,122 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         FloatingPointError
             If the loss becomes infinite or NaN.
         """
-        from skweight import _net, _processes
+        seeds = self._begin()
+        given = (X, y, real_X, real_y, is_real, sample_weight)
+        checked = check_data(
+            *given,
+            check=self._check_inputs,
+            drop=self.on_bad_rows == "drop",
+            what="value" if self._passthrough else "text",
+            owner=type(self).__name__,
+        )
+        if checked.real is None:
+            self._check_real_needed()
+        tokenizer = self._load_tokenizer()
+        data = encode_data(
+            checked,
+            partial(self._encode, tokenizer=tokenizer),
+            validation_fraction=self.validation_fraction if self.early_stopping else None,
+            rng=np.random.RandomState(seeds["validation"]),
+        )
+        return self._fit_data(data, tokenizer, seeds, stacked=is_real is not None)
 
-        world = _processes.join(self.device)
-        device = _net.resolve_device(self.device)
+    def _fit_rows(self, rows, *, title):
+        """Fit on rows that another classifier has checked and encoded, as its checker of the name `title`."""
+        self._validate_params()
+        seeds = self._begin()
+        self._check_real_needed()
+        return self._fit_data(own_data(rows), self._load_tokenizer(), seeds, title=title)
+
+    def _begin(self):
+        """Join the other processes, forget an earlier fit, and return a seed for each use of randomness."""
+        world = _engine.join(self.device)
+        _engine.resolve_device(self.device)  # one that does not exist is reported before any work
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)  # an interrupted fit must not leave half of an older one behind
         rng = check_random_state(self.random_state)
-        # One seed for each use, drawn up front: what the checkers do does not change how the classifier itself trains.
-        seeds = world.agree(rng.randint(np.iinfo(np.int32).max, size=4).tolist())
-        seed, holdout_seed, weights_seed, step_seed = seeds
-        data = self._check_data(X, y, real_X, real_y, is_real, sample_weight)
-        tokenizer: Any = None if self._passthrough else self._load_tokenizer()
-        self._encode_data(data, tokenizer)
-        valid = self._hold_out(data, np.random.RandomState(holdout_seed)) if self.early_stopping else None
-        columns = self._weigh(data, np.random.RandomState(weights_seed))
+        # Drawn up front: what the checkers do does not change how the classifier itself trains.
+        seeds = world.broadcast(rng.randint(np.iinfo(np.int32).max, size=4).tolist())
+        return dict(zip(("training", "validation", "weights", "steps"), seeds, strict=True))
 
-        module = self._make_module(data, seed).to(device)
+    def _fit_data(self, data, tokenizer, seeds, *, title=None, stacked=False):
+        """Weight the rows, train on them, and keep what was learnt."""
+        weighting = self._weight_rows(data, np.random.RandomState(seeds["weights"]))
+        module = self._make_module(data, seeds["training"])
         training = self._train(
             module,
-            self._make_train_set(data, columns),
-            seed=seed,
-            valid=None if valid is None else _net.LabelledRows(valid.tokens, valid.target),
-            step_weights=self._step_weights(data, np.random.RandomState(step_seed)),
+            self._training_rows(data, weighting.columns),
+            seed=seeds["training"],
+            title=title,
+            valid=None if data.validation is None else _engine.LabelledRows.of(data.validation),
+            step_weights=self._step_weights(data, np.random.RandomState(seeds["steps"])),
             callbacks=[clone(callback) for callback in self.callbacks or []],
         )
+        self._keep(data, weighting, module, tokenizer, training, stacked=stacked)
+        return self
+
+    def _keep(self, data, weighting, module, tokenizer, training, *, stacked):
+        """Set the fitted attributes. Only now: a fit that fails sets none."""
         self.classes_ = data.classes
         self.module_ = module
         if tokenizer is not None:
             self.text_pairs_ = data.synthetic.tokens.paired
             self.tokenizer_ = tokenizer
+        for name, value in weighting.learnt.items():
+            setattr(self, name, value)
         self.history_ = training.history
         self.n_iter_ = len(training.history)
-        if training.best_epoch is not None:
+        if data.validation is not None:
+            self.real_validation_indices_ = data.validation.index
             self.best_epoch_ = training.best_epoch
             self.validation_score_ = self.history_[self.best_epoch_ - 1]["valid_accuracy"]
         weights, real_weights = np.split(training.weights, [len(data.synthetic)])
-        self.sample_weight_ = data.spread(weights, fill=0.0)
-        if is_real is not None and len(real_weights):
+        self.sample_weight_ = data.scatter(weights, fill=0.0)
+        if stacked and len(real_weights):
             self.sample_weight_[data.real.index] = real_weights
         self._warn_if_collapsed(weights)
-        return self
 
     def _make_module(self, data, seed):
-        from skweight import _net
-
+        """Load the encoder with a new head, or make a head for numbers, on the device to train on."""
         names = [str(label) for label in data.classes.tolist()]
         if self._passthrough:
-            return _net.make_head(data.synthetic.X, names, seed)
-        return _net.load_module(self.encoder, names, seed, data.synthetic.tokens.pad_id)
+            module = _engine.make_head(data.synthetic.X, names, seed)
+        else:
+            module = _engine.load_module(self.encoder, names, seed, data.synthetic.tokens.pad_id)
+        return module.to(_engine.resolve_device(self.device))
 
-    def _train(self, module, rows, *, seed, **settings):
-        """Train a module in place with this classifier's loss and parameters, but for `settings`."""
-        from skweight import _net
+    def _train(self, module, rows, *, seed, title=None, valid=None, step_weights=None, **changes):
+        """Train a module in place with this classifier's loss and parameters, but for `changes` of those."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainingParameters)}
+        if self.lr == "auto":
+            own["lr"] = AUTO_LR[self._passthrough]
+        return _engine.train(
+            module,
+            self._make_loss(),
+            rows,
+            TrainingParameters(**{**own, "callbacks": None, **changes}),
+            seed=seed,
+            title=title or type(self).__name__,
+            valid=valid,
+            step_weights=step_weights,
+        )
 
-        own = {name: getattr(self, name) for name in _TRAIN_PARAMS}
-        own["lr"] = AUTO_LR[self._passthrough] if self.lr == "auto" else self.lr
-        own |= {"title": self._title or type(self).__name__, "callbacks": None}
-        device = _net.resolve_device(self.device)
-        return _net.train(module, self._make_loss(), rows, seed=seed, device=device, **{**own, **settings})
-
-    def _make_train_set(self, data, columns):
-        from skweight import _net
-
+    def _training_rows(self, data, columns):
+        """Synthetic rows with the columns of the loss, and behind them the real rows if they join the training."""
         rows, target = data.synthetic.tokens, data.synthetic.target
         if self.real_weight > 0:
             rows, target = rows.extend(data.real.tokens), np.concatenate([target, data.real.target])
-            columns, real_columns = self._weigh_real(columns, data.real)
+            real_columns = self._real_columns(columns, data.real)
             columns = {name: np.concatenate([column, real_columns[name]]) for name, column in columns.items()}
-        return _net.LabelledRows(rows, target, columns)
-
-    def _check_data(self, X, y, real_X, real_y, is_real, sample_weight):
-        rows, n_rows = self._check_rows(X, y, sample_weight, reset=True)
-        real = None
-        if is_real is not None:
-            if real_X is not None or real_y is not None:
-                raise ValueError("Pass real_X and real_y, or is_real, not both.")
-            marked = check_is_real(is_real, n_rows)[rows.index]
-            if marked.all() or not marked.any():
-                raise ValueError(
-                    f"is_real must mark some rows as real and leave some synthetic; it marks {marked.sum()} of "
-                    f"{len(marked)}. Was the data split by a splitter that does not know about is_real? Use RealKFold."
-                )
-            rows, real = rows.take(np.flatnonzero(~marked)), rows.take(np.flatnonzero(marked))
-        elif (real_X is None) != (real_y is None):
-            raise ValueError("Pass both real_X and real_y, or neither.")
-        elif real_X is not None:
-            real, n_real = self._check_rows(_unwrap(real_X), _unwrap(real_y), None, X_name="real_X", y_name="real_y")
-            if n_real == n_rows and _unwrap(real_X) is real_X:
-                _warn_of_slicing(n_rows)
-
-        for kind in (rows, real):
-            if kind is not None and kind.weight is not None:
-                if kind.weight.sum() == 0:
-                    raise ValueError(f"sample_weight must not be zero for all {'real ' * (kind is real)}rows.")
-                kind.weight = kind.weight / kind.weight.mean()
-        classes, rows.target = np.unique(rows.y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"{type(self).__name__} needs at least 2 classes in y, got 1: {classes.tolist()}.")
-        if real is None:
-            self._check_real_needed()
-        else:
-            self._check_real(rows, real, classes, "real_y" if is_real is None else "y")
-        return FitData(rows, real, classes, n_rows)
+            columns["is_real"] = np.repeat([False, True], [len(data.synthetic), len(data.real)])
+        return _engine.LabelledRows(rows, target, columns)
 
     def _check_real_needed(self):
         if self._needs_real():
-            instead = ", or a fitted quality_checker as FrozenEstimator(checker)" * hasattr(self, "quality_checker")
-            raise ValueError(f"{type(self).__name__}.fit needs real data: pass real_X and real_y, or is_real{instead}.")
+            raise_real_needed(f"{type(self).__name__}.fit", instead=self._instead_of_real)
         uses = {"real_weight > 0": self.real_weight > 0, "early_stopping=True": self.early_stopping}
         if any(uses.values()):
-            use = " and ".join(name for name, used in uses.items() if used)
-            raise ValueError(f"{use} needs real data: pass real_X and real_y, or is_real.")
-
-    def _check_real(self, synthetic, real, classes, y_name):
-        code_of = {label: code for code, label in enumerate(classes.tolist())}
-        unknown = sorted(set(real.y.tolist()) - set(code_of), key=str)
-        if unknown and y_name == "real_y":
-            raise ValueError(
-                f"real_y holds labels that y does not: {unknown}; y holds {classes.tolist()}. If this fit ran inside a "
-                "meta-estimator that re-encodes y (VotingClassifier, OneVsRestClassifier, …), stack the rows "
-                "(skweight.model_selection.stack_real) and pass is_real instead."
-            )
-        if unknown:
-            raise ValueError(
-                f"The real rows hold labels that the synthetic rows do not: {unknown}; those hold {classes.tolist()}."
-            )
-        real.target = np.array([code_of[label] for label in real.y.tolist()], dtype=np.int64)
-        if not self._passthrough and isinstance(real.X[0], tuple) != isinstance(synthetic.X[0], tuple):
-            raise ValueError("X and real_X must both hold single texts or both hold pairs of texts.")
-        known = set(map(_hashable, synthetic.X))
-        shared = [i for i, row in zip(real.index.tolist(), real.X, strict=True) if _hashable(row) in known]
-        if shared:
-            warn(
-                f"SKW030: {len(shared)} of the {len(real)} real rows ({name_rows(shared)}) are also among the "
-                "synthetic ones, which makes those look better than they are."
-            )
-
-    def _check_rows(self, X, y, sample_weight, X_name="X", y_name="y", reset=False):
-        drop = self.on_bad_rows == "drop"
-        if isinstance(X, TokenizedTexts):  # from the estimator whose checker this is
-            rows, kept, labels, unlabelled = X, np.arange(len(X)), check_labels(y, y_name)[0], []
-        else:
-            rows, kept = self._check_inputs(X, X_name, reset=reset, min_samples=2, drop_missing=drop)
-            labels, unlabelled = check_labels(y, y_name, drop_missing=drop)
-        n_rows = _num_samples(X)
-        if n_rows != len(labels):
-            raise ValueError(f"{X_name} has {n_rows} rows but {y_name} has {len(labels)}.")
-        good = ~np.isin(kept, unlabelled)
-        if not good.all():
-            rows, kept = _safe_indexing(rows, np.flatnonzero(good)), kept[good]
-        if len(kept) < n_rows:
-            what = "value" if self._passthrough else "text"
-            warn(f"SKW014: dropped {n_rows - len(kept)} of {n_rows} rows of {X_name} with a missing {what} or label.")
-        weight = _check_sample_weight(sample_weight, n_rows)
-        return Rows(rows, labels[kept], None if weight is None else weight[kept], kept), n_rows
+            raise_real_needed(" and ".join(name for name, used in uses.items() if used))
 
     def _check_inputs(self, X, name="X", *, reset=False, min_samples=1, drop_missing=False, batch=False):
         """Rows of X in the form that checkers read, and which rows of X they are."""
@@ -435,50 +290,26 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         return isinstance(self.encoder, str) and self.encoder == "passthrough"
 
     def _load_tokenizer(self):
-        from skweight import _net
+        """Load the encoder's tokenizer; None for numbers."""
+        return None if self._passthrough else _engine.load_tokenizer(self.encoder, max_length=self.max_length)
 
-        tokenizer = _net.load_tokenizer(self.encoder)
-        limit = _net.length_limit(tokenizer, _net.load_config(self.encoder))
-        if limit is not None and self.max_length > limit:
-            raise ValueError(
-                f"max_length={self.max_length} is above the limit of {str(self.encoder)!r}, {limit} tokens."
-            )
-        return tokenizer
+    def _encode(self, rows, name, tokenizer):
+        """Turn checked rows into what the network reads."""
+        if tokenizer is None:
+            return Features(rows)
+        tokens = self._tokenize(rows, tokenizer)
+        warn_if_truncated(tokens, self.max_length, name)
+        if name == "X":
+            warn_if_unknown(tokens, tokenizer)
+        return tokens
 
-    def _encode_data(self, data, tokenizer):
-        for rows, name in ((data.synthetic, "X"), (data.real, "real_X")):
-            if rows is None:
-                continue
-            if isinstance(rows.X, TokenizedTexts):
-                rows.tokens = rows.X
-            elif self._passthrough:
-                rows.tokens = Features(rows.X)
-            else:
-                rows.tokens = self._tokenize(rows.X, tokenizer)
-                warn_if_truncated(rows.tokens, self.max_length, name)
-                if rows is data.synthetic:
-                    warn_if_unknown(rows.tokens, tokenizer)
+    def _tokenize(self, texts, tokenizer):
+        return tokenize(texts, tokenizer, self.max_length, self._token_source)
 
+    @property
     def _token_source(self):
+        """What texts are tokenised with: token ids are interchangeable between classifiers of equal source."""
         return (str(self.encoder), self.max_length)
-
-    def _hold_out(self, data, rng):
-        """Take the rows for early stopping out of the real ones, before any checker sees them."""
-        held_of_class = []
-        for code in np.unique(data.real.target):
-            rows = np.flatnonzero(data.real.target == code)
-            # At least one row of each class stays, or the quality checker would not know the class.
-            size = min(max(round(self.validation_fraction * len(rows)), 1), len(rows) - 1)
-            if size == 0:
-                warn(f"SKW023: class {data.classes.tolist()[code]!r} has one real row, which is not held out.")
-            held_of_class.append(rng.permutation(rows)[:size])
-        held = np.sort(np.concatenate(held_of_class))
-        if not len(held):
-            raise ValueError("early_stopping needs a class with at least 2 real rows, to hold one of them out.")
-        valid = data.real.take(held)
-        data.real = data.real.take(np.setdiff1d(np.arange(len(data.real)), held))
-        self.real_validation_indices_ = valid.index
-        return valid
 
     def _warn_if_collapsed(self, weights, least=0.1):
         size = effective_sample_size(weights)
@@ -517,55 +348,30 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if hasattr(X, "__next__"):
-            return self._predict_proba_of_batches(X)
-        tokens = self._encode_rows(X if isinstance(X, TokenizedTexts) else self._check_inputs(X)[0])
+            return predict_stream(
+                X,
+                check=self._check_inputs,
+                encode=self._encode_fitted,
+                predict_proba=self._predict_proba_of_tokens,
+                n_classes=len(self.classes_),
+                max_length=self.max_length,
+            )
+        tokens = self._encode_fitted(self._check_inputs(X)[0])
         if not self._passthrough:
             warn_if_truncated(tokens, self.max_length)
         return self._predict_proba_of_tokens(tokens)
 
-    def _predict_proba_of_batches(self, batches):
-        tally = Tally()
-
-        def predict_proba(batch, i):
-            name = f"batch {i}"
-            if isinstance(batch, str):
-                raise TypeError(
-                    f"{name} is a single text. Each item of an iterator must be a batch, e.g. a list of texts; for an "
-                    "iterator of single texts, pass list(X), or cut it into batches with itertools.batched."
-                )
-            # scikit-learn's checks would miss the second dimension of an empty list.
-            empty_list = isinstance(batch, list | tuple) and not batch
-            rows = batch if empty_list else self._check_inputs(batch, name, batch=True)[0]
-            if not len(rows):
-                return np.empty((0, len(self.classes_)))
-            tokens = self._encode_rows(rows, name)
-            if not self._passthrough:
-                tally.n_texts += len(tokens)
-                tally.n_empty += count_empty(rows)
-                tally.n_truncated += tokens.n_truncated
-            return self._predict_proba_of_tokens(tokens)
-
-        # Unlike a loop, map holds no batch while it asks for the next.
-        yield from map(predict_proba, batches, itertools.count())
-        tally.warn(self.max_length)
-
-    def _encode_rows(self, rows, name="X"):
+    def _encode_fitted(self, rows):
         if self._passthrough:
             return Features(rows)
-        if isinstance(rows, TokenizedTexts):
-            tokens = rows
-        else:
-            tokens = tokenize(rows, self.tokenizer_, self.max_length, self._token_source())
-        if tokens.paired != self.text_pairs_:
+        return tokenize(rows, self.tokenizer_, self.max_length, self._token_source)
+
+    def _predict_proba_of_tokens(self, tokens, name="X"):
+        if not self._passthrough and tokens.paired != self.text_pairs_:
             kinds = ("pairs of texts", "single texts")
             fitted, given = kinds if self.text_pairs_ else kinds[::-1]
             raise ValueError(f"{type(self).__name__} was fitted on {fitted}, but {name} holds {given}.")
-        return tokens
-
-    def _predict_proba_of_tokens(self, tokens):
-        from skweight import _net
-
-        logits = _net.predict_logits(self.module_, tokens).astype(np.float64)
+        logits = _engine.predict_logits(self.module_, tokens).astype(np.float64)
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
         return proba / proba.sum(axis=1, keepdims=True)
 
@@ -602,10 +408,8 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         training : bool, default=True
             Whether the weights of the training rows are saved too.
         """
-        from skweight import _persistence
-
         check_is_fitted(self)
-        _persistence.save(self, folder, training=training)
+        _storage.save(self, folder, training=training)
 
     @classmethod
     def from_pretrained(cls, folder, *, device=None):
@@ -627,22 +431,14 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the folder holds another class, or was written by a newer version.
         """
-        from skweight import _persistence
-
-        classifier = _persistence.load(folder, device=device)
-        if not isinstance(classifier, cls):
-            raise ValueError(f"{folder} holds a {type(classifier).__name__}, not a {cls.__name__}.")
-        return classifier
+        return _storage.load(folder, cls, family=BaseTextClassifier, device=device)
 
     def __getstate__(self):
         state = super().__getstate__()
-        if "module_" in state:
+        module = state.get("module_")
+        if module is not None and next(module.parameters()).device.type != "cpu":
             # A pickle made on a GPU must open without one. Nothing else that lives on a device is kept after fit.
-            module = state["module_"]
-            if next(module.parameters()).device.type != "cpu":
-                import copy
-
-                state = {**state, "module_": copy.deepcopy(module).cpu()}
+            state = {**state, "module_": copy.deepcopy(module).cpu()}
         return state
 
     def __sklearn_is_fitted__(self):
@@ -653,59 +449,4 @@ class BaseTextClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = not self._passthrough
         tags.input_tags.one_d_array = not self._passthrough
         tags.input_tags.two_d_array = self._passthrough
-        tags.non_deterministic = False
         return tags
-
-
-_TRAIN_PARAMS = (
-    "max_epochs",
-    "batch_size",
-    "weight_decay",
-    "warmup_ratio",
-    "max_grad_norm",
-    "n_iter_no_change",
-    "precision",
-    "compile",
-    "net_params",
-    "verbose",
-)
-
-
-def _unwrap(data):
-    """Take a data set out of the tuple that keeps cross-validation from slicing it."""
-    wrapped = (
-        isinstance(data, tuple)
-        and len(data) == 1
-        and (hasattr(data[0], "__len__") or hasattr(data[0], "__array__"))
-        and not isinstance(data[0], str)
-    )
-    return data[0] if wrapped else data
-
-
-def _warn_of_slicing(n_rows):
-    # A sliced real_X always has as many rows as X, so this misses none.
-    warn(
-        f"SKW032: real_X and X both have {n_rows} rows. In a search or cross-validation that means that scikit-learn "
-        "has sliced real_X by the indices of the synthetic rows: stack the rows (skweight.model_selection.stack_real) "
-        "and pass is_real, or wrap the real rows as real_X=(real_X,), real_y=(real_y,). The latter also says that all "
-        "is well where the numbers are equal by chance.",
-        RealDataSlicedWarning,
-    )
-
-
-def _hashable(row):
-    return row.tobytes() if isinstance(row, np.ndarray) else row
-
-
-def _check_sample_weight(sample_weight, n_rows):
-    if sample_weight is None:
-        return None
-    sample_weight = check_array(
-        sample_weight, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name="sample_weight"
-    )
-    if sample_weight.shape != (n_rows,):
-        raise ValueError(f"sample_weight.shape == {sample_weight.shape}, expected {(n_rows,)}.")
-    if (sample_weight < 0).any():
-        row = int(np.argmax(sample_weight < 0))
-        raise ValueError(f"sample_weight must not be negative; sample_weight[{row}] is {sample_weight[row]}.")
-    return sample_weight

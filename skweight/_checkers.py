@@ -1,8 +1,10 @@
 """Quality and diversity checkers: fitted, kept in the cache, and asked about every synthetic row."""
 
 import os
+from dataclasses import dataclass, field, fields
 from functools import partial
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn import get_config
@@ -15,8 +17,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skweight import _engine
 from skweight._base import BaseTextClassifier
-from skweight._memory import describe, recall, version
+from skweight._cross_entropy import CrossEntropyClassifier
+from skweight._parameters import TrainingParameters, estimator
+from skweight._storage.cache import cached, code_fingerprint, encoder_fingerprint
 from skweight._weights import class_proba, smooth_proba
 from skweight.exceptions import warn
 
@@ -25,7 +30,7 @@ from skweight.exceptions import warn
 QUALITY_CHECKER_BUDGET = {"max_epochs": 10, "batch_size": 16, "lr": 1e-4}
 
 
-def _fast_checker(passthrough):
+def fast_checker(passthrough):
     """Make what diversity_checker="fast" stands for; benchmarks/cheap_imp.py compares it with others.
 
     A word or a pair of words that only one row holds tells that row apart, and one that is in two copies tells them
@@ -41,63 +46,100 @@ def _lower_case(text):
     return (text if isinstance(text, str) else " ".join(text)).lower()
 
 
-class BaseCheckedClassifier(BaseTextClassifier):
-    """What all share that ask a quality checker, fitted on the real rows, about the synthetic ones.
+@dataclass(frozen=True)
+class Checked:
+    """What a checker says about the synthetic rows; nothing at all where there is none.
 
-    A subclass with a parameter ``diversity_checker`` can ask one of those too.
+    Attributes
+    ----------
+    proba : ndarray of shape (n_synthetic, n_classes), or None
+        Probability of every class; NaN in the column of a class that the checker does not know.
+    label_proba : ndarray of shape (n_synthetic,), or None
+        Probability of each row's own label.
+    learnt : dict
+        What a classifier keeps of it: ``quality_checker_`` and ``quality_proba_``, for example.
     """
 
-    _parameter_constraints: dict = {
-        **BaseTextClassifier._parameter_constraints,
+    proba: np.ndarray | None = None
+    label_proba: np.ndarray | None = None
+    learnt: dict = field(default_factory=dict)
+
+
+@estimator
+class BaseCheckedClassifier(BaseTextClassifier):
+    """Base class of the classifiers with a quality checker.
+
+    A subclass with a parameter ``diversity_checker`` (:class:`WithDiversityChecker`) has one of those too.
+
+    Parameters
+    ----------
+    quality_checker : classifier, default=None
+        Any classifier with ``predict_proba`` on texts, fitted on the real rows. None takes a
+        :class:`~skweight.baselines.CrossEntropyClassifier` on the same encoder with a budget for a few hundred rows;
+        its parameters can be set, as ``quality_checker__max_epochs``. ``FrozenEstimator(fitted)`` is used as it is, and
+        no real rows are needed.
+    smoothing : float, default=0.0
+        Share of the uniform distribution that is mixed into :math:`P'`.
+    missing_real : {"raise", "warn"}, default="raise"
+        What to do about a class without real rows. "warn" gives its synthetic rows the neutral weight 1.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep tokens, fitted checkers and their probabilities, so that a search over options of the weight or of
+        training fits each checker once for each fold. The key is their content: texts, labels, parameters, seed, the
+        encoder's files, the checker's code and the versions of the libraries. With ``random_state=None`` all fits
+        share one seed for the checkers.
+
+    Attributes
+    ----------
+    quality_checker_ : classifier
+        The fitted quality checker.
+    quality_proba_ : ndarray of shape (n_samples,)
+        :math:`P'(y_i|x_i)`; NaN where it is not known, and on real rows.
+    """
+
+    quality_checker: Any = None
+    smoothing: float = 0.0
+    missing_real: str = "raise"
+    memory: Any = None
+
+    _parameter_constraints = {
         "quality_checker": [HasMethods(["fit"]), None],
         "smoothing": [Interval(Real, 0, 1, closed="both")],
         "missing_real": [StrOptions({"raise", "warn"})],
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     }
 
-    _missing_real_means = "get the neutral weight 1"  # synthetic rows of a class without real ones
-
-    # scikit-learn reads parameters off the constructors of the classes that are used, which list all of them.
-    def __init__(self, encoder, *, quality_checker, smoothing, missing_real, memory, **params):
-        super().__init__(encoder, **params)
-        self.quality_checker = quality_checker
-        self.smoothing = smoothing
-        self.missing_real = missing_real
-        self.memory = memory
+    _missing_real_effect = "get the neutral weight 1"  # on synthetic rows of a class without real ones
+    _instead_of_real = ", or a fitted quality_checker as FrozenEstimator(checker)"
 
     def _default_checkers(self):
         """Checkers that stand for None, by parameter name."""
-        from skweight.baselines import CrossEntropyClassifier  # there are classifiers there that build on this one
-
         settings = {name: getattr(self, name) for name in ("max_length", "device", "precision", "compile", "verbose")}
-        budget = QUALITY_CHECKER_BUDGET | ({"lr": "auto"} if self._passthrough else {})
-        checkers = {"quality_checker": CrossEntropyClassifier(self.encoder, **settings, **budget)}
-        if hasattr(self, "diversity_checker"):
-            own = {name: getattr(self, name) for name in CrossEntropyClassifier().get_params(deep=False)}
-            own |= {"real_weight": 0.0, "early_stopping": False, "random_state": None}
-            checkers["diversity_checker"] = CrossEntropyClassifier(**own)
-        return checkers
+        budget: dict[str, Any] = QUALITY_CHECKER_BUDGET | ({"lr": "auto"} if self._passthrough else {})
+        return {"quality_checker": CrossEntropyClassifier(self.encoder, **settings, **budget)}
 
     def _needs_real(self):
         return not isinstance(self.quality_checker, FrozenEstimator)
 
+    def _checker_seeds(self, rng, n):
+        """Seeds of n checkers."""
+        if self.memory is not None and self.random_state is None:
+            rng = np.random.RandomState(0)  # with other seeds in every fit, nothing would ever be found in the cache
+        return rng.randint(np.iinfo(np.int32).max, size=n)
+
     def _fit_quality_checker(self, data, seed):
-        """P'(.|x) of every synthetic row, from a checker fitted on the real rows; classes as in `_class_proba`."""
+        """P'(.|x) of every synthetic row, from a checker fitted on the real rows."""
         if self._needs_real():
             self._check_classes(data, set(data.real.y.tolist()), "the real data")
-        self.quality_checker_, proba = self._fit_checker("quality_checker", data.real, data, seed)
-        known = set(np.asarray(self.quality_checker_.classes_).tolist())
+        checker, proba = self._fit_checker("quality_checker", data.real, data, seed)
+        known = set(np.asarray(checker.classes_).tolist())
         if not self._needs_real() and known & set(data.classes.tolist()):
             self._check_classes(data, known, "the fitted quality_checker")
-        proba = smooth_proba(proba, self.smoothing, len(self.quality_checker_.classes_))
-        self.quality_proba_ = data.spread(own_label(proba, data.synthetic), fill=np.nan)
-        return proba
+        return self._checked("quality", checker, smooth_proba(proba, self.smoothing, len(checker.classes_)), data)
 
-    def _fit_diversity_checker(self, data, seed):
-        """Q(.|x) of every synthetic row, from a checker fitted on those rows."""
-        self.diversity_checker_, proba = self._fit_checker("diversity_checker", data.synthetic, data, seed)
-        self.diversity_proba_ = data.spread(own_label(proba, data.synthetic), fill=np.nan)
-        return proba
+    def _checked(self, name, checker, proba, data):
+        label_proba = data.synthetic.label_column(proba)
+        learnt = {f"{name}_checker_": checker, f"{name}_proba_": data.scatter(label_proba, fill=np.nan)}
+        return Checked(proba, label_proba, learnt)
 
     def _check_classes(self, data, known, where):
         if len(known) < 2:
@@ -108,10 +150,10 @@ class BaseCheckedClassifier(BaseTextClassifier):
         if self.missing_real == "raise":
             raise ValueError(
                 f"{where} has no rows of {missing}, so nothing is known about the quality of their synthetic rows. Add "
-                f"real rows of every class, or pass missing_real='warn': those rows then {self._missing_real_means}."
+                f"real rows of every class, or pass missing_real='warn': those rows then {self._missing_real_effect}."
             )
         count = int(np.isin(data.synthetic.y, missing).sum())
-        warn(f"SKW021: {where} has no rows of {missing}; their {count} synthetic rows {self._missing_real_means}.")
+        warn(f"SKW021: {where} has no rows of {missing}; their {count} synthetic rows {self._missing_real_effect}.")
 
     def _fit_checker(self, name, rows, data, seed):
         """Fit a checker on `rows`; return it, and its probability of every class for each synthetic row."""
@@ -119,7 +161,7 @@ class BaseCheckedClassifier(BaseTextClassifier):
         if checker is None:
             checker = self._default_checkers()[name]
         elif checker == "fast":
-            checker = _fast_checker(self._passthrough)
+            checker = fast_checker(self._passthrough)
         if not hasattr(checker, "predict_proba"):
             raise TypeError(
                 f"{name} is {_class_name(checker)}, which has no predict_proba; weights need the probability of a "
@@ -129,59 +171,34 @@ class BaseCheckedClassifier(BaseTextClassifier):
             check_is_fitted(checker)
 
             def key():
-                return "frozen checker", describe(checker.estimator), checker.estimator
+                return "frozen checker", code_fingerprint(checker.estimator), checker.estimator
 
         else:
             checker = _seeded(clone(checker), seed)
-            if isinstance(checker, BaseTextClassifier):
-                checker._title = name.replace("_", " ")
-            weight = {} if rows.weight is None else _weight_params(checker, rows.weight)
             unfitted = clone(checker)
 
             def key():
-                return "checker", describe(unfitted), unfitted, rows.X, rows.y, rows.weight
+                return "checker", code_fingerprint(unfitted), unfitted, rows.X, rows.y, rows.sample_weight
 
-            checker = self._recall(lambda: checker.fit(self._read_by(checker, rows), rows.y, **weight), key)
-        proba = self._recall(
-            lambda: self._class_proba(checker, data.synthetic, data.classes),
+            checker = self._cached(partial(_fit_on, checker, rows, title=name.replace("_", " ")), key)
+        proba = self._cached(
+            partial(_proba_of_classes, checker, data.synthetic, data.classes),
             lambda: (*key(), data.synthetic.X, data.classes),
         )
         return checker, proba
 
-    def _class_proba(self, checker, rows, classes):
-        """Probability of each class, NaN for one that the checker does not know; each process computes its share."""
-        from skweight import _processes
-
-        world = _processes.world()
-        if len(rows) < world.size:
-            return class_proba(checker, self._read_by(checker, rows), classes)
-        own = rows if world.size == 1 else rows.take(world.shard(np.arange(len(rows))))
-        return world.gather_array(class_proba(checker, self._read_by(checker, own), classes), len(rows))
-
-    def _recall(self, compute, content):
+    def _cached(self, compute, content):
         """Return ``compute()``, from the cache if there is one; only then is `content` asked what it depends on."""
-        from skweight import _processes
-
         # What one process finds in its cache another might have to compute, with all of them.
-        if self.memory is None or _processes.world().size > 1:
+        if self.memory is None or _engine.world().size > 1:
             return compute()
-        return recall(self.memory, compute, *content())
+        return cached(self.memory, compute, *content())
 
     def _tokenize(self, texts, tokenizer):
-        return self._recall(
+        return self._cached(
             partial(super()._tokenize, texts, tokenizer),
-            lambda: ("tokens", texts, self._token_source(), version(self.encoder)),
+            lambda: ("tokens", texts, self._token_source, encoder_fingerprint(self.encoder)),
         )
-
-    def _checker_rng(self, rng):
-        # With random_state=None every fit draws other seeds, and nothing would ever be found in the cache again.
-        return np.random.RandomState(0) if self.memory is not None and self.random_state is None else rng
-
-    def _read_by(self, checker, rows):
-        """Return what a checker reads: the tokens if they are what it would make itself, so that they are made once."""
-        inner = checker.estimator if isinstance(checker, FrozenEstimator) else checker
-        same = isinstance(inner, BaseTextClassifier) and inner._token_source() == getattr(rows.tokens, "source", None)
-        return rows.tokens if same else rows.X
 
     def get_params(self, deep=True):
         """Get parameters; those of a default checker are listed while its parameter is None.
@@ -222,9 +239,75 @@ class BaseCheckedClassifier(BaseTextClassifier):
         return super().set_params(**nested)
 
 
-def own_label(proba, rows):
-    """Of the probabilities of all classes, each row's own."""
-    return proba[np.arange(len(rows)), rows.target]
+@estimator
+class WithDiversityChecker(BaseCheckedClassifier):
+    """Base class of the classifiers that have a diversity checker as well.
+
+    Parameters
+    ----------
+    diversity_checker : classifier, "fast" or "drop", default=None
+        Any classifier with ``predict_proba``, fitted on the synthetic rows. None takes a
+        :class:`~skweight.baselines.CrossEntropyClassifier` with this classifier's own training parameters, so a search
+        over those refits the checker for every candidate, unless its own value is fixed, as
+        ``diversity_checker__lr=5e-5``. "fast" is a logistic regression on words and pairs of words (TF-IDF), on numbers
+        one on standardised features: it takes seconds, and finds duplicates better than an encoder does. "drop" leaves
+        it out: a row of :class:`~skweight.IMPClassifier` then weighs :math:`P'(y|x)`.
+
+    Attributes
+    ----------
+    diversity_checker_ : classifier
+        The fitted diversity checker. Not available with ``diversity_checker="drop"``.
+    diversity_proba_ : ndarray of shape (n_samples,)
+        :math:`Q(y_i|x_i)`. Not available with ``diversity_checker="drop"``.
+    """
+
+    diversity_checker: Any = None
+
+    _parameter_constraints = {"diversity_checker": [HasMethods(["fit"]), StrOptions({"drop", "fast"}), None]}
+
+    def _default_checkers(self):
+        own = {field.name: getattr(self, field.name) for field in fields(TrainingParameters)}
+        own |= {"real_weight": 0.0, "early_stopping": False, "random_state": None}
+        return {**super()._default_checkers(), "diversity_checker": CrossEntropyClassifier(**own)}
+
+    def _fit_diversity_checker(self, data, seed):
+        """Q(.|x) of every synthetic row, from a checker fitted on those rows; nothing for "drop"."""
+        if self.diversity_checker == "drop":
+            return Checked()
+        checker, proba = self._fit_checker("diversity_checker", data.synthetic, data, seed)
+        return self._checked("diversity", checker, proba, data)
+
+
+def _fit_on(checker, rows, *, title):
+    """Fit a checker on rows; one of ours reads their tokens, if they are what it would make of them itself."""
+    if _reads_tokens(checker, rows):
+        return checker._fit_rows(rows, title=title)
+    weight = {} if rows.sample_weight is None else _weight_params(checker, rows.sample_weight)
+    return checker.fit(rows.X, rows.y, **weight)
+
+
+def _proba_of_classes(checker, rows, classes):
+    """Probability of each class, NaN for one that the checker does not know; each process computes its share."""
+    world = _engine.world()
+    if world.size == 1 or len(rows) < world.size:
+        return _ask(checker, rows, classes)
+    own = rows.take(world.shard(np.arange(len(rows))))
+    return world.gather_array(_ask(checker, own, classes), len(rows))
+
+
+def _ask(checker, rows, classes):
+    inner = checker.estimator if isinstance(checker, FrozenEstimator) else checker
+    if _reads_tokens(inner, rows):
+        return class_proba(checker, rows.tokens, classes, predict_proba=inner._predict_proba_of_tokens)
+    return class_proba(checker, rows.X, classes)
+
+
+def _reads_tokens(checker, rows):
+    """Whether a checker is one of ours, whose methods nobody has replaced, and would make the same tokens itself."""
+    ours = isinstance(checker, BaseTextClassifier) and all(
+        getattr(type(checker), name) is getattr(BaseTextClassifier, name) for name in ("fit", "predict_proba")
+    )
+    return ours and checker._token_source == rows.tokens.source
 
 
 def _weight_params(checker, weight):

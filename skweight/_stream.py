@@ -28,7 +28,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import skweight
-from skweight._text import name_rows
+from skweight._rows.values import name_rows
 
 try:
     import fcntl
@@ -323,9 +323,10 @@ def _strings(column):
 
 def load_model(folder):
     """Read a classifier of texts."""
-    from skweight import _persistence
+    from skweight import _imp, baselines  # noqa: F401 - so that all classes are known
+    from skweight._base import BaseTextClassifier
 
-    classifier = _persistence.load(folder)
+    classifier = BaseTextClassifier.from_pretrained(folder)
     if classifier._passthrough:
         raise ValueError(f"{folder} was fitted on rows of numbers; this command predicts texts.")
     return classifier

@@ -7,8 +7,7 @@ logarithm of that ratio, so that a denominator near zero costs neither an overfl
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-# exp(30) is about 1e13: a bound against overflow only, far above every weight that makes sense.
-MAX_LOG_WEIGHT = 30.0
+from skweight._limits import MAX_LOG_WEIGHT
 
 
 def label_proba(classifier, X, y):
@@ -53,7 +52,7 @@ def label_proba(classifier, X, y):
     return np.where(columns >= 0, own, np.nan)
 
 
-def class_proba(classifier, X, classes):
+def class_proba(classifier, X, classes, *, predict_proba=None):
     """Probability that a fitted classifier gives to each of `classes`.
 
     Columns of ``predict_proba`` are matched by the names in ``classifier.classes_``, never by position.
@@ -66,6 +65,8 @@ def class_proba(classifier, X, classes):
         Rows in the form that the classifier expects.
     classes : array-like of shape (n_classes,)
         Labels, of the same kind as those the classifier was fitted on.
+    predict_proba : callable, default=None
+        Takes `X` in place of the classifier's own method.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def class_proba(classifier, X, classes):
         If it knows none of the classes.
     """
     columns = _columns_of(classifier, np.asarray(classes))
-    proba = np.asarray(classifier.predict_proba(X), dtype=np.float64)
+    proba = np.asarray((predict_proba or classifier.predict_proba)(X), dtype=np.float64)
     check_consistent_length(proba, X)
     return np.where(columns >= 0, proba[:, columns], np.nan)
 

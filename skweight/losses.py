@@ -28,10 +28,12 @@ References
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn import functional
+
+from skweight._limits import MAX_LOG_WEIGHT
 
 __all__ = [
     "DIMPLoss",
@@ -44,34 +46,44 @@ __all__ = [
     "WeightedLoss",
 ]
 
-# exp(30) is about 1e13: a bound against overflow only, far above every weight that makes sense.
-MAX_LOG_WEIGHT = 30.0
+
+def _no_weight(self, log_p, **columns):
+    raise NotImplementedError(f"{type(self).__name__} must say what a row weighs: override weight.")
 
 
 class WeightedLoss(nn.Module):
     """Mean of ``weight * cross-entropy`` over a batch; a subclass says what a row weighs.
 
-    To add a loss, override :meth:`weight`. In a training over several processes it is asked about the rows of the whole
-    batch in each of them; gradients flow to a process's own rows only, and are summed.
+    To add a loss, override ``weight(self, log_p, ...)``. It takes the log-probability that the model being trained
+    gives to each row's label, with its gradient, then the columns that :attr:`columns` names, by those names: Tensors
+    of shape (n_rows,). It returns the weights, of the same shape.
+
+    In a training over several processes it is asked about the rows of the whole batch in each of them; gradients flow
+    to a process's own rows only, and are summed.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        What the loss reads of a row besides its label: ``log_quality``, ``log_diversity``, any name of its own, and
+        ``is_real`` if real rows that join the training weigh a multiple of the other rows' mean weight.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skweight.losses import WeightedLoss
+    >>> class SquareRootLoss(WeightedLoss):
+    ...     columns = ("log_quality",)
+    ...
+    ...     def weight(self, log_p, log_quality):
+    ...         return (log_quality / 2).exp()
+    >>> SquareRootLoss()(torch.zeros(2, 2), torch.tensor([0, 0]), log_quality=torch.tensor([0.81, 0.25]).log())
+    tensor(0.4852)
     """
 
-    def weight(self, log_p, log_quality=None, log_diversity=None):
-        """Weight of every row of a batch.
+    columns: tuple[str, ...] = ()
+    weight: Callable[..., torch.Tensor] = _no_weight  # every loss has its own arguments, as a module's forward has
 
-        Parameters
-        ----------
-        log_p : Tensor of shape (n_rows,)
-            Log-probability that the model being trained gives to each row's label, with its gradient.
-        log_quality, log_diversity : Tensor of shape (n_rows,), default=None
-            The same under the quality checker and under the diversity checker.
-
-        Returns
-        -------
-        weight : Tensor of shape (n_rows,)
-        """
-        raise NotImplementedError
-
-    def rows(self, logits, target, log_quality=None, log_diversity=None, sample_weight=None, real_weight=None):
+    def rows(self, logits, target, log_quality=None, log_diversity=None, sample_weight=None, is_real=None, **columns):
         """Weight and cross-entropy of every row; :meth:`forward` is the mean of their product.
 
         Parameters
@@ -86,39 +98,53 @@ class WeightedLoss(nn.Module):
             ``log Q(y|x)``.
         sample_weight : Tensor of shape (n_rows,), default=None
             Multiplies the weights after they have been clipped and normalised.
-        real_weight : Tensor of shape (n_rows,), default=None
-            Marks real rows that were mixed into the batch: where it is not NaN, the row weighs ``real_weight`` times
-            the mean weight of the batch's other rows.
+        is_real : BoolTensor of shape (n_rows,), default=None
+            Real rows that were mixed into the batch: they weigh the mean weight of the batch's other rows, times their
+            ``sample_weight``.
+        **columns : Tensor of shape (n_rows, ...)
+            What else the loss reads, as its :attr:`columns` say.
 
         Returns
         -------
         weight, cross_entropy : Tensor of shape (n_rows,)
         """
+        columns = self._read(log_quality=log_quality, log_diversity=log_diversity, **columns)
         with torch.autocast(logits.device.type, enabled=False):
-            log_p = _log_softmax(logits).gather(-1, target[:, None])[:, 0]
-            if real_weight is None:
-                weight = self.weight(log_p, log_quality, log_diversity)
-            else:
-                weight = self._weight_beside_real(log_p, log_quality, log_diversity, real_weight)
+            log_proba = (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(dim=-1)
+            log_p = log_proba.gather(-1, target[:, None])[:, 0]
+            weight = self.weight(log_p, **columns) if is_real is None else self._mixed_weight(log_p, is_real, columns)
             if sample_weight is not None:
                 weight = weight * sample_weight
-            return weight, -log_p
+            return weight, self._cross_entropy(log_proba, log_p, columns)
 
-    def forward(self, logits, target, log_quality=None, log_diversity=None, sample_weight=None, real_weight=None):
+    def forward(self, logits, target, *args, **kwargs):
         """Return the loss of a batch, a scalar Tensor. Parameters as in :meth:`rows`."""
-        weight, cross_entropy = self.rows(logits, target, log_quality, log_diversity, sample_weight, real_weight)
+        weight, cross_entropy = self.rows(logits, target, *args, **kwargs)
         return (weight * cross_entropy).mean()
 
-    def _weight_beside_real(self, log_p, log_quality, log_diversity, real_weight):
-        # Only the other rows enter the clip and the normalisation; a batch of real rows alone weighs real_weight.
-        other = real_weight.isnan()
-        weight = real_weight.to(log_p.dtype)
+    def _read(self, **given):
+        """Of the columns that were given, those that this loss reads."""
+        unknown = given.keys() - {"log_quality", "log_diversity", *self.columns}
+        if unknown:
+            raise TypeError(f"{type(self).__name__} reads no column {sorted(unknown)}; it reads {self.columns}.")
+        read = [name for name in self.columns if name != "is_real"]
+        for name in read:
+            if given.get(name) is None:
+                raise ValueError(f"{type(self).__name__} needs {name}.")
+        return {name: given[name] for name in read}
+
+    def _mixed_weight(self, log_p, is_real, columns):
+        # Only the other rows enter the clip and the normalisation; a batch of real rows alone weighs one each.
+        weight, other = torch.ones_like(log_p), ~is_real
         if other.any():
-            columns = (None if column is None else column[other] for column in (log_quality, log_diversity))
-            synthetic = self.weight(log_p[other], *columns)
+            synthetic = self.weight(log_p[other], **{name: values[other] for name, values in columns.items()})
             weight = weight * synthetic.detach().mean()
             weight = weight.masked_scatter(other, synthetic.to(weight.dtype))
         return weight
+
+    def _cross_entropy(self, log_proba, log_p, columns):
+        """Cross-entropy of every row, here against its label."""
+        return -log_p
 
 
 class WeightedCrossEntropy(WeightedLoss):
@@ -133,8 +159,8 @@ class WeightedCrossEntropy(WeightedLoss):
     tensor(0.6931)
     """
 
-    def weight(self, log_p, log_quality=None, log_diversity=None):
-        """Return ones. Parameters as in :meth:`WeightedLoss.weight`."""
+    def weight(self, log_p, **columns):
+        """Return ones, whatever the columns."""
         return torch.ones_like(log_p)
 
 
@@ -156,16 +182,14 @@ class _ImportanceLoss(WeightedLoss):
         self.normalize = normalize
 
     def weight(self, log_p, log_quality=None, log_diversity=None):
-        """Weight of every row of a batch, without gradient. Parameters as in :meth:`WeightedLoss.weight`."""
+        """Weight of every row of a batch, without gradient; see :class:`WeightedLoss`."""
         log_ratio = torch.zeros_like(log_p)
-        for name, exponent, log_proba in (
-            ("log_quality", self.quality_exponent, log_quality),
-            ("log_diversity", -self.diversity_exponent, log_diversity),
-            ("log_p", -self.model_exponent, log_p),
+        for exponent, log_proba in (
+            (self.quality_exponent, log_quality),
+            (-self.diversity_exponent, log_diversity),
+            (-self.model_exponent, log_p),
         ):
             if exponent:
-                if log_proba is None:
-                    raise ValueError(f"{type(self).__name__} needs {name}.")
                 log_ratio = log_ratio + exponent * log_proba.detach().to(log_p.dtype)
         unbounded = self.clip is None or math.isinf(self.clip)
         log_weight = (self.gamma * log_ratio).clamp(max=MAX_LOG_WEIGHT if unbounded else math.log(self.clip))
@@ -193,6 +217,7 @@ class QualityLoss(_ImportanceLoss):
         "batch" divides by the batch's mean weight.
     """
 
+    columns = ("log_quality",)
     quality_exponent = 1
 
 
@@ -217,6 +242,7 @@ class IMPLoss(_ImportanceLoss):
     tensor(0.8838)
     """
 
+    columns = ("log_quality", "log_diversity")
     quality_exponent = 1
     diversity_exponent = 1
 
@@ -242,6 +268,7 @@ class DIMPLoss(_ImportanceLoss):
     tensor(1.0397)
     """
 
+    columns = ("log_quality", "is_real")
     quality_exponent = 1
     model_exponent = 1
 
@@ -274,8 +301,8 @@ class FocalLoss(WeightedLoss):
         self.gamma = gamma
         self.detach = detach
 
-    def weight(self, log_p, log_quality=None, log_diversity=None):
-        """Modulating factor of every row. Parameters as in :meth:`WeightedLoss.weight`."""
+    def weight(self, log_p):
+        """Modulating factor of every row."""
         log_p = log_p.detach() if self.detach else log_p
         # The floor keeps the derivative of x ** gamma finite at x = 0 for gamma < 1.
         return (-torch.expm1(log_p)).clamp(min=torch.finfo(log_p.dtype).tiny) ** self.gamma
@@ -317,8 +344,8 @@ class GeneralizedCrossEntropyLoss(WeightedLoss):
             raise ValueError(f"q must be between 0 and 1, got {q!r}.")
         self.q = q
 
-    def weight(self, log_p, log_quality=None, log_diversity=None):
-        """Return ``p ** q``, without gradient. Parameters as in :meth:`WeightedLoss.weight`."""
+    def weight(self, log_p):
+        """Return ``p ** q``, without gradient."""
         return (self.q * log_p.detach()).exp()
 
     def extra_repr(self):
@@ -329,8 +356,9 @@ class GeneralizedCrossEntropyLoss(WeightedLoss):
 class DistillationLoss(WeightedCrossEntropy):
     """Cross-entropy against probabilities, as a teacher gives them [1]_: each row multiplied by its ``sample_weight``.
 
-    With the probabilities of the quality checker, it is what IMP-Loss with counted frequencies ``Q(y|x)`` is on average
-    over the labels.
+    Its column ``target_proba``, of shape (n_rows, n_classes), holds the probabilities; labels are not read. A row that
+    has its label only takes probability 1 for it. With the probabilities of the quality checker, it is what IMP-Loss
+    with counted frequencies ``Q(y|x)`` is on average over the labels.
 
     References
     ----------
@@ -341,47 +369,11 @@ class DistillationLoss(WeightedCrossEntropy):
     >>> import torch
     >>> from skweight.losses import DistillationLoss
     >>> logits, target = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 0])
-    >>> target_proba = torch.tensor([[0.7, 0.3], [torch.nan, torch.nan]])  # the second row has its label only
-    >>> DistillationLoss()(logits, target, target_proba)
+    >>> DistillationLoss()(logits, target, target_proba=torch.tensor([[0.7, 0.3], [1.0, 0.0]]))
     tensor(0.4633)
     """
 
-    # Its columns are others than those of the losses that know labels only.
-    def rows(self, logits, target, target_proba, sample_weight=None):  # type: ignore[override]
-        """Weight and cross-entropy of every row; :meth:`forward` is the mean of their product.
+    columns = ("target_proba",)
 
-        Parameters
-        ----------
-        logits : Tensor of shape (n_rows, n_classes)
-            Output of the model being trained.
-        target : LongTensor of shape (n_rows,)
-            Class indices: the targets of rows without probabilities. The others' are not used.
-        target_proba : Tensor of shape (n_rows, n_classes)
-            Probabilities of the classes. A row that holds NaN has none.
-        sample_weight : Tensor of shape (n_rows,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        weight, cross_entropy : Tensor of shape (n_rows,)
-        """
-        with torch.autocast(logits.device.type, enabled=False):
-            log_proba = _log_softmax(logits)
-            label = functional.one_hot(target, logits.shape[-1]).to(log_proba.dtype)
-            unknown = target_proba.isnan().any(dim=-1, keepdim=True)
-            expected = torch.where(unknown, label, target_proba.detach().to(log_proba.dtype))
-            cross_entropy = -(expected * log_proba).sum(dim=-1)
-            weight = torch.ones_like(cross_entropy)
-            if sample_weight is not None:
-                weight = weight * sample_weight
-            return weight, cross_entropy
-
-    def forward(self, logits, target, target_proba, sample_weight=None):  # type: ignore[override]
-        """Return the loss of a batch, a scalar Tensor. Parameters as in :meth:`rows`."""
-        weight, cross_entropy = self.rows(logits, target, target_proba, sample_weight)
-        return (weight * cross_entropy).mean()
-
-
-def _log_softmax(logits):
-    """Log-probabilities in float32, or in the float64 of the logits."""
-    return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(dim=-1)
+    def _cross_entropy(self, log_proba, log_p, columns):
+        return -(columns["target_proba"].detach().to(log_proba.dtype) * log_proba).sum(dim=-1)

@@ -17,8 +17,8 @@ from sklearn.model_selection import (
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
-from skweight._labels import check_is_real, check_labels
-from skweight._text import is_missing
+from skweight._rows.labels import check_is_real, check_labels
+from skweight._rows.values import is_missing
 
 __all__ = ["RealKFold", "RealShuffleSplit", "stack_real"]
 

@@ -1,6 +1,6 @@
 """Baselines to compare with: the same encoder, engine and contract, other losses."""
 
-from skweight.baselines.cross_entropy import CrossEntropyClassifier
+from skweight._cross_entropy import CrossEntropyClassifier
 from skweight.baselines.distilled import DistilledClassifier
 from skweight.baselines.focal import FocalClassifier
 from skweight.baselines.hu import HuClassifier

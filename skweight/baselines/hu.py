@@ -1,15 +1,19 @@
 """Hu et al. and Ren et al.: weights learnt inside every step, from the gradient on real rows."""
 
 from numbers import Integral, Real
+from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skweight import _engine
 from skweight._base import BaseTextClassifier
+from skweight._parameters import estimator
 
-_LEAST = 1e-5  # where the published code ends a weight's fall
-_MOST = 1e6  # of a row's effect, which is far below 1 wherever Adam has seen gradients
+_MIN_SCORE = 1e-5  # where the published code ends a weight's fall
+_MAX_EFFECT = 1e6  # of a row, far above what is seen wherever Adam has a gradient to go by
 
 
+@estimator
 class HuClassifier(BaseTextClassifier):
     r"""Text classifier whose rows' weights are learnt inside every step, as by Hu et al. [1]_.
 
@@ -27,9 +31,6 @@ class HuClassifier(BaseTextClassifier):
 
     Parameters
     ----------
-    encoder : str or path, default="google-bert/bert-base-uncased"
-        Hugging Face hub id or folder of a pretrained encoder. A head that comes with it is drawn anew. "passthrough":
-        rows are numbers, precomputed embeddings for example, and a network with one hidden layer is trained on them.
     persistent : bool, default=True
         Whether rows keep a score from one visit to the next (Hu et al.). False: Ren et al.
     pretrain_epochs : int, default=1
@@ -48,72 +49,6 @@ class HuClassifier(BaseTextClassifier):
         shares them. 0: it does not look ahead. The published code has 8 (Notes).
     real_batch_size : int, default=64
         Real rows, drawn anew for every step, whose loss is to fall.
-    real_weight : float, default=0.0
-        If positive, the real rows join the training, each at this multiple of the mean weight.
-    max_epochs : int, default=5
-        Passes over the rows.
-    lr : float or "auto", default="auto"
-        Peak learning rate of AdamW; it falls linearly to 0. "auto" is 5e-5, and 3e-3 with ``encoder="passthrough"``.
-    batch_size : int, default=32
-        Rows in a step.
-    max_length : int, default=128
-        Longer texts are truncated to this many tokens.
-    weight_decay : float, default=0.0
-        AdamW's weight decay; biases and normalisation layers are left out.
-    warmup_ratio : float, default=0.0
-        Share of the steps over which the learning rate rises.
-    max_grad_norm : float, default=1.0
-        Gradients are scaled down to this norm; None leaves them.
-    early_stopping : bool, default=False
-        Whether to hold out real rows, stop when the loss on them no longer falls, and keep the best epoch.
-    validation_fraction : float, default=0.2
-        Share of the real rows that is held out.
-    n_iter_no_change : int, default=2
-        Epochs without improvement before stopping.
-    on_bad_rows : {"raise", "drop"}, default="raise"
-        What `fit` does with a missing text or label. Dropped rows weigh 0.
-    device : str, default="auto"
-        A torch device; "auto" takes CUDA, then MPS, then the CPU.
-    precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
-        Precision of training; "auto" takes bfloat16 where the processor computes in it. Weights, losses and predictions
-        are float32 in any case.
-    compile : bool, default=False
-        Whether to train through ``torch.compile``.
-    callbacks : list of skorch callbacks, default=None
-        Added to the training loop.
-    net_params : dict, default=None
-        Further parameters of the skorch net, as ``{"optimizer__betas": (0.9, 0.98)}``.
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything random; the global generators of numpy and torch are left alone.
-    verbose : int, default=0
-        1 shows progress bars.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        Labels, in the data type of `y`.
-    sample_weight_ : ndarray of shape (n_samples,)
-        What each row weighed in the last epoch, its ``sample_weight`` included.
-    module_ : transformers.PreTrainedModel
-        The trained model.
-    tokenizer_ : transformers tokenizer
-        Not there with ``encoder="passthrough"``.
-    text_pairs_ : bool
-        Whether it was fitted on pairs of texts. Not there with ``encoder="passthrough"``.
-    history_ : list of dict
-        One dictionary per epoch: losses, seconds, mean and largest weight, effective sample size.
-    n_iter_ : int
-        Epochs trained.
-    n_features_in_ : int
-        Number of columns of `X`. Only if `X` was a data frame, or with ``encoder="passthrough"``.
-    feature_names_in_ : ndarray of str
-        Names of the columns of `X`. Only if `X` was a data frame.
-    best_epoch_ : int
-        Epoch that was kept, counted from 1. Only with early stopping.
-    validation_score_ : float
-        Accuracy on the held-out real rows in that epoch. Only with early stopping.
-    real_validation_indices_ : ndarray of int
-        Rows of `real_X`, or with `is_real` of `X`, that were held out. Only with early stopping.
 
     See Also
     --------
@@ -151,8 +86,16 @@ class HuClassifier(BaseTextClassifier):
     True
     """
 
-    _parameter_constraints: dict = {
-        **BaseTextClassifier._parameter_constraints,
+    persistent: bool = True
+    pretrain_epochs: int = 1
+    decay: float = 5.0
+    scale: Any = 1.0
+    normalize: str = "softmax"
+    temperature: float = 1.0
+    lookahead: float = 1.0
+    real_batch_size: int = 64
+
+    _parameter_constraints = {
         "persistent": ["boolean"],
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
         "decay": [Interval(Real, 1, None, closed="left")],
@@ -163,93 +106,23 @@ class HuClassifier(BaseTextClassifier):
         "real_batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        encoder="google-bert/bert-base-uncased",
-        *,
-        persistent=True,
-        pretrain_epochs=1,
-        decay=5.0,
-        scale=1.0,
-        normalize="softmax",
-        temperature=1.0,
-        lookahead=1.0,
-        real_batch_size=64,
-        real_weight=0.0,
-        max_epochs=5,
-        lr="auto",
-        batch_size=32,
-        max_length=128,
-        weight_decay=0.0,
-        warmup_ratio=0.0,
-        max_grad_norm=1.0,
-        early_stopping=False,
-        validation_fraction=0.2,
-        n_iter_no_change=2,
-        on_bad_rows="raise",
-        device="auto",
-        precision="auto",
-        compile=False,
-        callbacks=None,
-        net_params=None,
-        random_state=None,
-        verbose=0,
-    ):
-        super().__init__(
-            encoder,
-            real_weight=real_weight,
-            max_epochs=max_epochs,
-            lr=lr,
-            batch_size=batch_size,
-            max_length=max_length,
-            weight_decay=weight_decay,
-            warmup_ratio=warmup_ratio,
-            max_grad_norm=max_grad_norm,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            on_bad_rows=on_bad_rows,
-            device=device,
-            precision=precision,
-            compile=compile,
-            callbacks=callbacks,
-            net_params=net_params,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.persistent = persistent
-        self.pretrain_epochs = pretrain_epochs
-        self.decay = decay
-        self.scale = scale
-        self.normalize = normalize
-        self.temperature = temperature
-        self.lookahead = lookahead
-        self.real_batch_size = real_batch_size
-
-    def _make_loss(self):
-        from skweight.losses import WeightedCrossEntropy
-
-        return WeightedCrossEntropy()
-
     def _needs_real(self):
         return True
 
-    def _weigh(self, data, rng):
+    def _weight_rows(self, data, rng):
         if self.pretrain_epochs >= self.max_epochs:
             raise ValueError(
                 f"pretrain_epochs={self.pretrain_epochs} must be below max_epochs={self.max_epochs}: no epoch would be "
                 "left to learn weights in."
             )
-        return super()._weigh(data, rng)
+        return super()._weight_rows(data, rng)
 
     def _step_weights(self, data, rng):
-        from skweight import _net
-
-        return _StepWeights(self, len(data.synthetic), _net.LabelledRows(data.real.tokens, data.real.target), rng)
+        return _MetaWeights(self, len(data.synthetic), _engine.LabelledRows.of(data.real), rng)
 
 
-class _StepWeights:
-    """Find what the rows of a batch weigh in the step that is about to be taken."""
+class _MetaWeights:
+    """Weights of the rows of a batch in the step that is about to be taken; a `StepWeights` of the engine."""
 
     def __init__(self, classifier, n_synthetic, real, rng):
         import torch
@@ -259,56 +132,57 @@ class _StepWeights:
         self.rng = rng
         self.phi = torch.full((n_synthetic,), 1.0 if classifier.persistent else 0.0)
 
-    def __call__(self, net, inputs, target):
+    def __call__(self, step):
         import torch
 
-        weight = torch.ones(len(target), device=target.device)
-        synthetic = inputs["row"] < len(self.phi)  # real rows may have joined the training
-        if len(net.history) > self.options.pretrain_epochs and synthetic.any() and not _lacks_state(net.optimizer_):
-            net.module_.eval()  # a difference of two losses must not be one of two dropout masks
-            weight[synthetic] = self._weigh(net, inputs, target, synthetic)
-            net.module_.train()
+        batch = step.batch
+        weight = torch.ones(len(batch), device=batch.target.device)
+        synthetic = ~batch.columns["is_real"] if "is_real" in batch.columns else weight.bool()
+        if step.epoch > self.options.pretrain_epochs and synthetic.any() and not _lacks_state(step.optimizer):
+            step.module.eval()  # a difference of two losses must not be one of two dropout masks
+            weight[synthetic] = self._weight(step, synthetic)
+            step.module.train()
         return weight
 
-    def _weigh(self, net, inputs, target, synthetic):
-        rows = inputs["row"][synthetic].cpu()
-        phi = self.phi[rows].to(target.device)
-        h = self._change(net, inputs, target, synthetic, phi)
+    def _weight(self, step, synthetic):
+        rows = step.batch.rows[synthetic].cpu()
+        phi = self.phi[rows].to(synthetic.device)
+        h = self._change(step, synthetic, phi)
         if not self.options.persistent:
-            help_ = (-h).clamp(min=0)
-            total = help_.sum()
-            return help_ / total * len(help_) if total > 0 else help_
+            gain = (-h).clamp(min=0)
+            total = gain.sum()
+            return gain / total * len(gain) if total > 0 else gain
         scale = 1 / h.std(correction=0).clamp(min=1e-30) if self.options.scale == "unit" else self.options.scale
-        phi = (phi / self.options.decay - scale * h).clamp(min=_LEAST)
+        phi = (phi / self.options.decay - scale * h).clamp(min=_MIN_SCORE)
         self.phi[rows] = phi.cpu()
         share = phi / phi.sum() if self.options.normalize == "linear" else (phi / self.options.temperature).softmax(0)
         return share * len(share)
 
-    def _change(self, net, inputs, target, synthetic, phi):
+    def _change(self, step, synthetic, phi):
         """How a step on each row alone would change the loss on real rows."""
-        from skweight import _meta_gradient
+        from skweight.baselines import _meta_gradient
 
-        parameters = _meta_gradient.trainable(net.module_)
+        parameters = _meta_gradient.trainable(step.module)
 
         def row_losses():
-            logits = net.world.gather(net.infer(inputs).float(), len(target))
-            return _meta_gradient.cross_entropy(logits, target)[synthetic]
+            logits = step.world.gather(step.infer(step.batch).float(), len(step.batch))
+            return _meta_gradient.cross_entropy(logits, step.batch.target)[synthetic]
 
-        steps = _Steps(net.optimizer_, parameters)
+        steps = _Steps(step.optimizer, parameters)
         ahead = [0.0 * parameter.detach() for parameter in parameters]
         if phi.any():
             along = min(1.0, self.options.lookahead / len(phi)) * phi
-            gradient = net.world.sum(_meta_gradient.gradient((along * row_losses()).sum(), parameters))
+            gradient = step.world.sum(_meta_gradient.gradient((along * row_losses()).sum(), parameters))
             ahead = steps.of(gradient, along.sum().item())
-        with _meta_gradient.moved(parameters, ahead):
+        with _meta_gradient.shifted(parameters, ahead):
             size = min(self.options.real_batch_size, len(self.real))
             drawn = self.rng.choice(len(self.real), size=size, replace=False)
-            batch, real_target = self.real.batch(drawn, target.device)
-            loss = _meta_gradient.cross_entropy(net.infer(batch).float(), real_target).mean()
+            real = self.real.batch(drawn, step.batch.target.device)
+            loss = _meta_gradient.cross_entropy(step.infer(real).float(), real.target).mean()
             gradient = _meta_gradient.gradient(loss, parameters)
         h = _meta_gradient.alignment(parameters, steps.of(gradient), row_losses)
         # Where Adam has seen next to no gradient, its linearised step has no bound, and may overflow.
-        return h.nan_to_num(0.0).clamp(-_MOST, _MOST)
+        return h.nan_to_num(0.0).clamp(-_MAX_EFFECT, _MAX_EFFECT)
 
 
 class _Steps:

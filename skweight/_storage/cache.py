@@ -17,7 +17,7 @@ from skweight.exceptions import warn
 _LIBRARIES = ("numpy", "scikit-learn", "skorch", "skweight", "torch", "transformers")
 
 
-def recall(memory, compute, *content):
+def cached(memory, compute, *content):
     """Return ``compute()``, from the cache if it was computed for the same content before.
 
     Parameters
@@ -44,8 +44,8 @@ def _call(key, compute):
     return compute()
 
 
-def describe(estimator):
-    """Say what an estimator's parameters do not: its code, and the files behind its encoders.
+def code_fingerprint(estimator):
+    """Return what the parameters of an estimator do not show: its code, and the files behind its encoders.
 
     joblib tells functions and classes apart by name, so an edited one would be taken for the old one. Code that is
     called from there, in other functions, is not followed.
@@ -53,7 +53,7 @@ def describe(estimator):
     described = []
     for name, value in sorted({"": estimator, **estimator.get_params(deep=True)}.items()):
         if name.rpartition("__")[2] == "encoder" and isinstance(value, str | os.PathLike):
-            described.append((name, version(value)))
+            described.append((name, encoder_fingerprint(value)))
         if callable(value):
             described.append((name, _code(value)))
         if hasattr(value, "get_params"):
@@ -61,8 +61,8 @@ def describe(estimator):
     return described
 
 
-def version(encoder):
-    """Tell encoders of one name apart: content of a folder's files, or commit of a model on the Hugging Face hub."""
+def encoder_fingerprint(encoder):
+    """Return what distinguishes encoders of one name: the content of a folder's files, or a commit on the hub."""
     folder = Path(encoder)
     if folder.is_dir():
         files = sorted(path for path in folder.iterdir() if path.is_file())

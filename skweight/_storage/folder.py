@@ -11,7 +11,6 @@ training.npz           weights and probabilities of the training rows (optional)
 =====================  ==============================================================================
 """
 
-import importlib
 import importlib.metadata
 import json
 import os
@@ -19,22 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from skweight import _engine
+
 FORMAT = 1
 _FILE = "skweight.json"
 _TRAINING_FILE = "training.npz"
-
-# Where the classes that can be loaded live. A name from a file is looked up here and never imported.
-_HOME = {
-    "CrossEntropyClassifier": "skweight.baselines.cross_entropy",
-    "DIMPClassifier": "skweight._imp",
-    "DistilledClassifier": "skweight.baselines.distilled",
-    "FocalClassifier": "skweight.baselines.focal",
-    "HuClassifier": "skweight.baselines.hu",
-    "IMPClassifier": "skweight._imp",
-    "SunGenClassifier": "skweight.baselines.sungen",
-}
-_ARRAYS = ("sample_weight_", "quality_proba_", "diversity_proba_", "target_proba_", "real_validation_indices_")
-_SCALARS = ("text_pairs_", "n_features_in_", "n_iter_", "best_epoch_", "validation_score_")
 
 
 def save(classifier, folder, *, training):
@@ -60,7 +48,7 @@ def save(classifier, folder, *, training):
         "classes": classes.tolist(),
         "classes_dtype": classes.dtype.str,
         "history": classifier.history_,
-        **{name: getattr(classifier, name) for name in _SCALARS if hasattr(classifier, name)},
+        **_fitted(classifier, str | int | float | bool | np.generic),
         **(
             {"feature_names": names.tolist()}
             if (names := getattr(classifier, "feature_names_in_", None)) is not None
@@ -71,10 +59,11 @@ def save(classifier, folder, *, training):
             for name in ("skweight", "scikit-learn", "skorch", "torch", "transformers")
         },
     }
-    _quietly_save(classifier.module_, folder)
+    with _engine.quiet_transformers():
+        classifier.module_.save_pretrained(folder)
     if hasattr(classifier, "tokenizer_"):
         classifier.tokenizer_.save_pretrained(folder)
-    arrays = {name: getattr(classifier, name) for name in _ARRAYS if hasattr(classifier, name)}
+    arrays = _fitted(classifier, np.ndarray)
     if training and arrays:
         np.savez_compressed(folder / _TRAINING_FILE, **arrays)
     else:
@@ -83,52 +72,77 @@ def save(classifier, folder, *, training):
     (folder / _FILE).write_text(json.dumps(about, indent=2, default=_plain) + "\n", encoding="utf-8")
 
 
-def load(folder, *, device=None):
-    """Read a classifier of whatever class `folder` holds."""
-    from skweight import _net
+def _fitted(classifier, types):
+    """Fitted attributes of some types, but for those with a form of their own in the file."""
+    return {
+        name: value
+        for name, value in vars(classifier).items()
+        if _is_fitted(name) and isinstance(value, types) and name not in ("classes_", "feature_names_in_")
+    }
 
+
+def _is_fitted(name):
+    return name.endswith("_") and not name.startswith("_")
+
+
+def load(folder, cls, *, family, device=None):
+    """Read a classifier that :func:`save` wrote.
+
+    Parameters
+    ----------
+    folder : str or path
+    cls : type
+        What is expected; an instance of a subclass is returned as well.
+    family : type
+        Base of all classes that can be told by their names. A name from a file is looked up, and never imported.
+    device : str, default=None
+        Replaces the saved ``device``.
+    """
     folder = Path(folder)
     if not (folder / _FILE).exists():
         raise FileNotFoundError(f"{folder} has no {_FILE}: it was not saved by save_pretrained, or not to the end.")
     about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-    family, _, version = str(about.get("format", "")).partition("/")
-    if family != "skweight" or not version.isdigit() or int(version) > FORMAT:
+    prefix, _, version = str(about.get("format", "")).partition("/")
+    if prefix != "skweight" or not version.isdigit() or int(version) > FORMAT:
         raise ValueError(
             f"{folder} has the format {about.get('format')!r}; this version of skweight reads up to "
             f"'skweight/{FORMAT}'. Install a newer skweight to open it."
         )
-    if about["class"] not in _HOME:
-        raise ValueError(f"{folder} holds a {about['class']!r}, which this version of skweight does not know.")
-    cls = getattr(importlib.import_module(_HOME[about["class"]]), about["class"])
-    classifier = cls(**about["params"])
+    kind = next((kind for kind in (cls, *_subclasses(family)) if kind.__name__ == about["class"]), None)
+    if kind is None:
+        raise ValueError(
+            f"{folder} holds a {about['class']!r}, which this version of skweight does not know, or which has not been "
+            "imported."
+        )
+    if not issubclass(kind, cls):
+        raise ValueError(f"{folder} holds a {kind.__name__}, not a {cls.__name__}.")
+    classifier = kind(**about["params"])
     if device is not None:
         classifier.set_params(device=device)
     classifier.classes_ = np.array(about["classes"], dtype=np.dtype(about["classes_dtype"]))
     classifier.history_ = about["history"]
-    for name in _SCALARS:
-        if name in about:
-            setattr(classifier, name, about[name])
     if "feature_names" in about:
         classifier.feature_names_in_ = np.array(about["feature_names"], dtype=object)
+    learnt = {name: value for name, value in about.items() if _is_fitted(name)}
     if (folder / _TRAINING_FILE).exists():
         with np.load(folder / _TRAINING_FILE, allow_pickle=False) as arrays:
-            for name in _ARRAYS:
-                if name in arrays:
-                    setattr(classifier, name, arrays[name])
-    if classifier._passthrough:
-        module = _net.load_trained(folder, _net.Head)
+            learnt |= {name: arrays[name] for name in arrays if _is_fitted(name)}
+    for name, value in learnt.items():
+        setattr(classifier, name, value)
+    if classifier.encoder == "passthrough":
+        module = _engine.load_trained(folder, _engine.Head)
     else:
-        module = _net.load_trained(folder)
-        classifier.tokenizer_ = _net.load_tokenizer(folder, local_files_only=True)
-    classifier.module_ = module.to(_net.resolve_device(classifier.device))
+        module = _engine.load_trained(folder)
+        classifier.tokenizer_ = _engine.load_tokenizer(folder, local_files_only=True)
+    classifier.module_ = module.to(_engine.resolve_device(classifier.device))
     return classifier
 
 
-def _quietly_save(module, folder):
-    from skweight._net import quiet_transformers
-
-    with quiet_transformers():
-        module.save_pretrained(folder)
+def _subclasses(cls):
+    """All subclasses, those of subclasses included."""
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def _plain(value):

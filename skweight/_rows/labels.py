@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from skweight._text import is_missing, name_rows
+from skweight._rows.values import is_missing, name_rows
 from skweight.exceptions import warn
 
 

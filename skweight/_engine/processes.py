@@ -29,7 +29,7 @@ class World:
         """Return this process's share of `rows`: every `size`-th one."""
         return rows[self.rank :: self.size]
 
-    def agree(self, value):
+    def broadcast(self, value):
         """Return the first process's `value`, any object that can be pickled."""
         if self.size == 1:
             return value

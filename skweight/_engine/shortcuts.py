@@ -20,6 +20,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+_NAME = "skweight"  # under which transformers knows our attention
+
 # -- vocabulary -------------------------------------------------------------------------------------------------------
 
 
@@ -188,8 +190,6 @@ def first_token(module):
 
 
 # -- dropout ----------------------------------------------------------------------------------------------------------
-
-_NAME = "skweight"
 
 
 @contextmanager

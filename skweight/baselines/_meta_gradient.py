@@ -1,4 +1,4 @@
-"""Would a step on this row help those rows? What every meta-gradient weighting asks.
+"""Inner products of each row's gradient with a direction, by central differences.
 
 With ``l_i`` the loss of row i and ``g`` the gradient of a loss on other rows, a step of size ``lr`` on row i changes
 that loss by ``-lr * <g, grad l_i>``. :func:`alignment` finds ``<g, grad l_i>`` for all rows by a central difference
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import torch
 from torch.nn import functional
 
-from skweight._shortcuts import first_token
-from skweight._text import sorted_batches
+from skweight._engine.batches import sorted_batches
+from skweight._engine.shortcuts import first_token
 
 # Length of the step to either side. On pretrained encoders in float32 the error is smallest between 1e-3 and 1e-2.
 _STEP = 1e-2
@@ -24,7 +24,7 @@ def trainable(module):
 
 
 @contextmanager
-def moved(parameters, step):
+def shifted(parameters, step):
     """Add `step` to the parameters inside the block; after it they are exactly what they were."""
     before = [parameter.detach().clone() for parameter in parameters]
     with torch.no_grad():
@@ -59,7 +59,7 @@ def alignment(parameters, direction, row_losses):
     losses = []
     with torch.no_grad():
         for signed in (size, -size):
-            with moved(parameters, torch._foreach_mul(direction, signed)):
+            with shifted(parameters, torch._foreach_mul(direction, signed)):
                 losses.append(row_losses())
     return (losses[0] - losses[1]) / (2 * size) if norm else torch.zeros_like(losses[0])
 
@@ -70,7 +70,7 @@ def mean_gradient(module, rows, loss):
     Parameters
     ----------
     module : transformers.PreTrainedModel
-    rows : skweight._net.LabelledRows
+    rows : skweight._engine.LabelledRows
     loss : callable
         Takes logits and targets of a batch, returns the losses of its rows.
 
@@ -83,8 +83,8 @@ def mean_gradient(module, rows, loss):
     module.eval()
     with first_token(module), torch.autocast(module.device.type, enabled=False):
         for batch_rows in sorted_batches(rows.tokens.lengths):
-            batch, target = rows.batch(batch_rows, module.device)
-            mean = loss(module(**batch["inputs"].tensors).logits, target).sum() / len(rows)
+            batch = rows.batch(batch_rows, module.device)
+            mean = loss(module(**batch.inputs).logits, batch.target).sum() / len(rows)
             torch._foreach_add_(total, gradient(mean, parameters))
     return total
 

@@ -50,7 +50,7 @@ def check_features(estimator, X, name="X", *, reset=False, min_samples=1, drop_m
 
 @dataclass(frozen=True)
 class Features:
-    """Numeric rows behind the interface of :class:`skweight._text.TokenizedTexts`.
+    """Numeric rows behind the interface of :class:`skweight._rows.tokens.TokenizedTexts`.
 
     Attributes
     ----------
@@ -58,6 +58,7 @@ class Features:
     """
 
     values: np.ndarray
+    source = None  # no two models share what they read: numbers are handed over as they are
 
     def __len__(self):
         return len(self.values)

@@ -1,0 +1,52 @@
+"""A small classifier of numeric features, the model behind ``encoder="passthrough"``."""
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from skweight._engine.loading import private_rng
+
+
+class HeadConfig(PreTrainedConfig):
+    """Sizes of a :class:`Head`."""
+
+    model_type = "skweight-head"
+    n_features: int = 1
+    hidden_size: int = 128
+    dropout: float = 0.1
+
+
+class Head(PreTrainedModel):
+    """Small classifier of numeric features: standardise, one hidden layer, logits.
+
+    A transformers model, so that it trains, saves and loads as the text models do.
+    """
+
+    config_class = HeadConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.register_buffer("mean", torch.zeros(config.n_features))
+        self.register_buffer("scale", torch.ones(config.n_features))
+        self.hidden = torch.nn.Linear(config.n_features, config.hidden_size)
+        self.dropout = torch.nn.Dropout(config.dropout)
+        self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(self, features):
+        """Return the logits of a batch of shape (n_rows, n_features)."""
+        hidden = functional.relu(self.hidden((features - self.mean) / self.scale))
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(hidden)))
+
+
+def make_head(features, labels, seed):
+    """Make a :class:`Head` that standardises by the mean and standard deviation of `features`."""
+    config = HeadConfig(n_features=features.shape[1], id2label=dict(enumerate(labels)))
+    with private_rng(seed):
+        head = Head(config)
+    scale = features.std(axis=0, dtype=np.float64)
+    head.mean.copy_(torch.from_numpy(features.mean(axis=0, dtype=np.float64)))
+    head.scale.copy_(torch.from_numpy(np.where(scale > 0, scale, 1.0)))  # a constant feature stays zero
+    return head.eval()

@@ -1,0 +1,185 @@
+"""Loading encoders and tokenizers: from which folder, onto which device, in which precision, from which seed."""
+
+from contextlib import contextmanager
+
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# RoBERTa and its relatives count positions from behind the padding index.
+_OFFSET_POSITIONS = {"camembert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xmod"}
+
+
+def resolve_device(device):
+    """Turn the ``device`` parameter into a torch device that exists.
+
+    Raises
+    ------
+    ValueError
+        If the device is not there; the message lists those that are.
+    """
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    present = [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+    if device == "auto":
+        device = "cuda" if cuda else present[0]  # of several CUDA devices the current one
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is not a torch device; present here: {', '.join(present)}.") from error
+    if resolved.type == "cuda" and resolved.index is None and cuda:
+        resolved = torch.device("cuda", torch.cuda.current_device())
+    if str(resolved) not in present and resolved.type not in ("cpu", "meta"):
+        raise ValueError(f"device={device!r} is not present; present here: {', '.join(present)}.")
+    return resolved
+
+
+def resolve_precision(precision, device):
+    """Turn the ``precision`` parameter into a torch dtype.
+
+    "auto" takes bfloat16 where the processor computes in it, float16 on other CUDA devices, else float32.
+    """
+    if precision != "auto":
+        return _PRECISIONS[precision]
+    if device.type == "cuda":
+        # Emulated bfloat16 would be slower than float16, which every CUDA device has.
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    if device.type == "cpu" and _cpu_has_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _cpu_has_bf16():
+    # Only with matrix units for it (AMX) is bfloat16 faster. Vector instructions alone (AVX512-BF16) were measured at
+    # half of float32's speed, and everywhere else torch converts back and forth.
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("amx_bf16"))
+
+
+@contextmanager
+def private_rng(seed):
+    """Seed torch inside the block, and restore the state of its global generators after it."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+    mps_state = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    with torch.random.fork_rng(devices=list(devices)):
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if mps_state is not None:
+                torch.mps.set_rng_state(mps_state)
+
+
+@contextmanager
+def quiet_transformers():
+    """Silence the bar and the report that every load prints; the user's own settings come back after it."""
+    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bar:
+            transformers_logging.enable_progress_bar()
+
+
+def load_tokenizer(encoder, *, max_length=None, **kwargs):
+    """Load the tokenizer of a Hugging Face folder or hub id.
+
+    Raises
+    ------
+    ValueError
+        If the model takes fewer than `max_length` tokens.
+    """
+    with quiet_transformers():
+        tokenizer = AutoTokenizer.from_pretrained(encoder, trust_remote_code=False, **kwargs)
+    limit = None if max_length is None else length_limit(tokenizer, load_config(encoder))
+    if limit is not None and max_length > limit:
+        raise ValueError(f"max_length={max_length} is above the limit of {str(encoder)!r}, {limit} tokens.")
+    return tokenizer
+
+
+def load_config(encoder):
+    """Load the configuration of a Hugging Face folder or hub id."""
+    with quiet_transformers():
+        return AutoConfig.from_pretrained(encoder, trust_remote_code=False)
+
+
+def length_limit(tokenizer, config):
+    """Longest input of a model in tokens, or None if it has no limit."""
+    limits = []
+    if tokenizer.model_max_length < 1_000_000:  # "unknown" is spelled as a very large number
+        limits.append(tokenizer.model_max_length)
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions and positions > 0:
+        offset = config.pad_token_id + 1 if config.model_type in _OFFSET_POSITIONS else 0
+        limits.append(positions - offset)
+    return min(limits, default=None)
+
+
+def load_module(encoder, labels, seed, pad_token_id=None):
+    """Load a pretrained encoder with a fresh classification head.
+
+    Parameters
+    ----------
+    encoder : str or path
+        Hugging Face folder or hub id. If it already has a classification head, that head is drawn anew.
+    labels : list of str
+        Names of the classes, stored in the configuration.
+    seed : int
+        Seed of the head's initialisation.
+    pad_token_id : int, default=None
+        Set in the configuration if it holds none.
+
+    Returns
+    -------
+    module : transformers.PreTrainedModel
+        In float32, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If parameters of the encoder itself are missing from the checkpoint.
+    """
+    with quiet_transformers(), private_rng(seed):
+        module, info = AutoModelForSequenceClassification.from_pretrained(
+            encoder,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)},
+            problem_type="single_label_classification",
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            trust_remote_code=False,
+        )
+        prefix = module.base_model_prefix + "."
+        missing = [key for key in info["missing_keys"] if key.startswith(prefix) and "pooler" not in key]
+        if missing:
+            raise ValueError(
+                f"{len(missing)} parameters of the encoder are missing from {str(encoder)!r} ({missing[0]}, …): "
+                "it would start from random values. Is it a folder of the right architecture?"
+            )
+        if module.config.pad_token_id is None:
+            module.config.pad_token_id = pad_token_id
+        _reset_head(module)
+    return module.eval()
+
+
+def load_trained(folder, kind=AutoModelForSequenceClassification):
+    """Load a model with its trained head from a folder on disk, in float32 and in evaluation mode."""
+    with quiet_transformers():
+        return kind.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        ).eval()
+
+
+def _reset_head(module):
+    # A head that came with the checkpoint was trained on other labels or other rows: start it from random values.
+    # transformers marks what it loaded and would not initialise that again.
+    for name, child in module.named_children():
+        if name != module.base_model_prefix:
+            for part in (*child.modules(), *child.parameters()):
+                part._is_hf_initialized = False
+            child.apply(module._init_weights)

@@ -1,0 +1,338 @@
+"""Training a module with a weighted loss.
+
+skorch runs the epochs; this file gives it what it lacks: batches of similar length, rows that carry what their loss
+reads, mixed precision, a schedule from the true number of steps, and a private random generator.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochTimer,
+    GradientNormClipping,
+    LRScheduler,
+    PassthroughScoring,
+)
+from skorch.helper import predefined_split
+from torch.nn import functional
+from transformers import get_linear_schedule_with_warmup
+
+from skweight._engine.batches import Batch, Batches, bucketed_batches, sorted_batches
+from skweight._engine.loading import private_rng, resolve_device, resolve_precision
+from skweight._engine.processes import World, world
+from skweight._engine.shortcuts import first_token, quick_dropout, used_vocabulary
+from skweight._rows.tokens import TokenizedTexts
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training step that is about to be taken.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        In training mode.
+    optimizer : torch.optim.Optimizer
+    world : World
+    epoch : int
+        Counted from 1.
+    batch : Batch
+    infer : callable
+        Takes a :class:`Batch`, returns the module's logits; in several processes those of this one's share.
+    """
+
+    module: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    world: World
+    epoch: int
+    batch: Batch
+    infer: Callable[[Batch], torch.Tensor]
+
+
+class StepWeights(Protocol):
+    """What a method is that finds the weights of rows inside every step, as Hu et al. do."""
+
+    def __call__(self, step: Step) -> torch.Tensor:
+        """Return factors of the batch's sample weights, of shape (n_rows,); leave the module as it was."""
+
+
+class _TextNet(NeuralNet):
+    """skorch's loop around a transformers model and a :class:`skweight.losses.WeightedLoss`."""
+
+    def __init__(self, module, *args, dtype, rng, world, step_weights, **kwargs):
+        self.dtype = dtype
+        self.rng = rng
+        self.world = world
+        self.step_weights = step_weights
+        super().__init__(module, *args, **kwargs)
+
+    @property
+    def _default_callbacks(self):
+        return [
+            ("seconds", EpochTimer()),
+            ("train_loss", PassthroughScoring("train_loss", on_train=True)),
+        ]
+
+    def initialize(self):
+        super().initialize()
+        device = torch.device(self.device)
+        # float16 has a small range: gradients are scaled up before, and down after, the backward pass.
+        self.scaler_ = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
+        return self
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Keep biases and normalisation layers, all one-dimensional, out of the weight decay."""
+        parameters = [parameter for _, parameter in named_parameters if parameter.requires_grad]
+        _, kwargs = super().get_params_for_optimizer(prefix, [])
+        groups = [
+            {"params": [p for p in parameters if p.ndim >= 2]},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        return (groups,), kwargs
+
+    def get_iterator(self, dataset, training=False):
+        lengths = dataset.tokens.lengths
+        if training:
+            # One weight per row: what it weighed when it was last trained on.
+            self.weights_ = torch.zeros(len(dataset), device=self.device)
+            draw = partial(bucketed_batches, lengths, self.batch_size, self.rng)
+            return Batches(dataset, draw, self.device, self.world)
+        return Batches(dataset, lambda: sorted_batches(lengths), self.device, World())
+
+    def infer(self, x, **fit_params):
+        return self.module_(**x.inputs).logits
+
+    def train_step(self, batch, **fit_params):
+        self.optimizer_.zero_grad(set_to_none=True)
+        columns = self._columns(batch)
+        with torch.autocast(torch.device(self.device).type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+            logits = self.infer(batch)
+        logits = self.world.gather(logits.float(), len(batch))
+        weight, cross_entropy = self.criterion_.rows(logits, batch.target, **columns)
+        self.weights_[batch.rows] = weight.detach().float()
+        loss = (weight * cross_entropy).mean()
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"The loss is {loss.item()} in epoch {len(self.history)}, step {len(self.history[-1, 'batches'])} "
+                f"(rows {batch.rows.tolist()}). Try a smaller lr, clip=10, or precision='fp32'."
+            )
+        self.scaler_.scale(loss).backward()
+        self.world.sum_gradients(self.module_.parameters())
+        self.scaler_.unscale_(self.optimizer_)
+        self.notify(
+            "on_grad_computed", named_parameters=list(self.get_all_learnable_params()), batch=batch, training=True
+        )
+        self.scaler_.step(self.optimizer_)
+        self.scaler_.update()
+        return {"loss": loss, "y_pred": logits}
+
+    def _columns(self, batch):
+        """Arguments of the loss: the columns that it reads, and the weight of every row in this step."""
+        columns = {name: values for name, values in batch.columns.items() if name in self.criterion_.columns}
+        columns["sample_weight"] = batch.columns["sample_weight"]
+        if self.step_weights is not None:
+            step = Step(self.module_, self.optimizer_, self.world, len(self.history), batch, self.infer)
+            columns["sample_weight"] = columns["sample_weight"] * self.step_weights(step)
+        return columns
+
+    def validation_step(self, batch, **fit_params):
+        self._set_training(False)
+        with torch.no_grad():
+            logits = self.infer(batch)
+            # The loss of real text under the plain model: what early stopping must watch.
+            loss = functional.cross_entropy(logits.float(), batch.target)
+        self.history.record_batch("valid_accuracy", (logits.argmax(1) == batch.target).float().mean().item())
+        return {"loss": loss, "y_pred": logits}
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        super().on_epoch_begin(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
+        self._set_training(True)
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        weights = self.weights_.cpu().double()
+        self.history.record("weight_mean", weights.mean().item())
+        self.history.record("weight_max", weights.max().item())
+        squares = (weights**2).sum().item()
+        self.history.record("effective_sample_size", weights.sum().item() ** 2 / squares if squares else 0.0)
+
+
+class _StopTraining(Exception):  # noqa: N818 - no error
+    """Early stopping, distinguished from the user's Ctrl-C."""
+
+
+class _EarlyStopping(EarlyStopping):
+    def on_epoch_end(self, net, **kwargs):
+        # Processes whose losses differ in the last bit must not come to different conclusions.
+        net.history.record(self.monitor, net.world.broadcast(net.history[-1, self.monitor]))
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:
+            # skorch ends training with a KeyboardInterrupt; only this method's own may be caught.
+            if self.misses_ < self.patience:
+                raise
+            raise _StopTraining from None
+
+
+class _ProgressBar(Callback):
+    def __init__(self, title, total):
+        self.title = title
+        self.total = total
+
+    def on_train_begin(self, net, **kwargs):
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=self.total, desc=self.title, unit="step")
+
+    def on_batch_end(self, net, training=False, loss=None, **kwargs):
+        if training:
+            self.bar_.set_postfix(epoch=len(net.history), loss=f"{loss.item():.3f}", refresh=False)
+            self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):
+        self.bar_.close()
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training run leaves behind.
+
+    Attributes
+    ----------
+    history : list of dict
+        One dictionary per epoch.
+    weights : ndarray of shape (n_rows,), float64
+        What each row weighed when it was last trained on.
+    best_epoch : int or None
+        Epoch whose parameters were kept, counted from 1; None without early stopping.
+    """
+
+    history: list[dict]
+    weights: np.ndarray
+    best_epoch: int | None
+
+
+def train(module, criterion, data, parameters, *, seed, title, valid=None, step_weights=None):
+    """Train `module` in place.
+
+    Parameters
+    ----------
+    module : transformers.PreTrainedModel
+    criterion : skweight.losses.WeightedLoss
+    data : LabelledRows
+        With the columns that the loss reads, and ``sample_weight``.
+    parameters : TrainingParameters
+        The classifier's, with a number as ``lr``.
+    seed : int
+        Seed of dropout and of the order of the batches; global generators are left alone.
+    title : str
+        Name on the progress bar.
+    valid : LabelledRows, default=None
+        Rows for early stopping. None trains for ``max_epochs``.
+    step_weights : StepWeights, default=None
+        Asked before every step for factors of the rows' ``sample_weight``.
+
+    Returns
+    -------
+    training : Training
+    """
+    processes = world()
+    device = resolve_device(parameters.device)
+    text = isinstance(data.tokens, TokenizedTexts)
+    processes.check_same(data.tokens.ids if text else data.tokens.values, data.target)
+    settings = {
+        "optimizer": torch.optim.AdamW,
+        "optimizer__weight_decay": parameters.weight_decay,
+        "optimizer__fused": device.type in ("cpu", "cuda"),  # one pass over the parameters instead of dozens
+        "lr": parameters.lr,
+        "batch_size": parameters.batch_size,
+        "max_epochs": parameters.max_epochs,
+        "callbacks": _callbacks(parameters, len(data), early_stopping=valid is not None, title=title),
+        "train_split": None if valid is None else predefined_split(valid),
+        "compile": parameters.compile,
+        "verbose": 0,
+        **(parameters.net_params or {}),
+    }
+    # All processes draw the same batches, but each its own dropout masks.
+    with private_rng(seed + processes.rank), ExitStack() as stack:
+        stack.enter_context(quick_dropout(module))
+        stack.enter_context(first_token(module))
+        # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
+        if text and not parameters.weight_decay and not _own_optimizer(parameters.net_params):
+            every = [data.tokens.ids] if valid is None else [data.tokens.ids, valid.tokens.ids]
+            # Batches are padded with a token that need not occur in any text, nor be known to the embedding.
+            stack.enter_context(used_vocabulary(module, np.concatenate([*every, [data.tokens.pad_id]])))
+        net = _TextNet(
+            module,
+            criterion,
+            dtype=resolve_precision(parameters.precision, device),
+            rng=np.random.RandomState(seed),
+            world=processes,
+            step_weights=step_weights,
+            device=device,
+            **settings,
+        ).initialize()
+        net.notify("on_train_begin", X=data, y=None)
+        try:
+            # Not `partial_fit`, which swallows Ctrl-C and would hand back a half-trained model as a fitted one.
+            net.fit_loop(data)
+        except _StopTraining:
+            pass
+        finally:
+            net.notify("on_train_end", X=data, y=None)
+    module.zero_grad(set_to_none=True)
+    module.eval()
+    return Training(
+        history=[_plain_epoch(epoch) for epoch in net.history],
+        weights=net.weights_.cpu().double().numpy(),
+        best_epoch=int(dict(net.callbacks_)["early_stopping"].best_epoch_) if valid is not None else None,
+    )
+
+
+def _callbacks(parameters, n_rows, *, early_stopping, title):
+    """Schedule, clipping, early stopping, progress bar, then the user's own."""
+    steps = parameters.max_epochs * -(-n_rows // parameters.batch_size)
+    schedule = LRScheduler(
+        policy=get_linear_schedule_with_warmup,
+        step_every="batch",
+        event_name=None,
+        num_warmup_steps=round(parameters.warmup_ratio * steps),
+        num_training_steps=steps,
+    )
+    callbacks = [("schedule", schedule)]
+    if parameters.max_grad_norm is not None:
+        callbacks.append(("clip_gradients", GradientNormClipping(parameters.max_grad_norm)))
+    if early_stopping:
+        stop = _EarlyStopping(patience=parameters.n_iter_no_change, threshold=0, load_best=True, sink=_no_sink)
+        callbacks += [
+            ("valid_loss", PassthroughScoring("valid_loss")),
+            ("valid_accuracy", PassthroughScoring("valid_accuracy", lower_is_better=False)),
+            ("early_stopping", stop),
+        ]
+    if parameters.verbose and world().rank == 0:
+        callbacks.append(("progress", _ProgressBar(title, steps)))
+    return [*callbacks, *(parameters.callbacks or [])]
+
+
+def _own_optimizer(net_params):
+    return any(name.startswith("optimizer") for name in net_params or {})
+
+
+def _plain_epoch(epoch):
+    """One epoch of skorch's history in plain numbers, without its bookkeeping."""
+    return {
+        "seconds" if key == "dur" else key: value.item() if isinstance(value, np.generic) else value
+        for key, value in epoch.items()
+        if key != "batches" and not key.endswith(("_best", "_count"))
+    }
+
+
+def _no_sink(text):
+    """Where skorch's messages go: the library does not print."""

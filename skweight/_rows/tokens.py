@@ -1,0 +1,199 @@
+"""Token ids: a set of texts is tokenised once, into flat arrays.
+
+All token ids stand in a row, with the offset at which each text begins (:class:`TokenizedTexts`). Memory is linear in
+tokens, and a batch is cut out of the arrays without a Python loop.
+"""
+
+import re
+from array import array
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skweight.exceptions import warn
+
+_CHUNK = 1024  # texts handed to the tokenizer at once: bounds the memory of its rich output
+_CHARACTERS_PER_TOKEN = 16  # first guess for how much of a long text fills `max_length` tokens
+_MOST_CHARACTERS_PER_TOKEN = 1024  # where the guessing ends: a text of blanks would go on for megabytes
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Token ids of many texts in flat arrays.
+
+    Attributes
+    ----------
+    ids : ndarray of shape (n_tokens,), int32
+        Token ids of all texts, special tokens included.
+    offsets : ndarray of shape (n_texts + 1,), int64
+        Text ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
+    type_ids : ndarray of shape (n_tokens,), uint8, or None
+        Which text of a pair a token belongs to; None where the model has no use for it or all texts are single.
+    pad_id : int
+        Token id that fills a batch up.
+    wants_type_ids : bool
+        Whether the model expects token type ids.
+    paired : bool
+        Whether the texts are pairs.
+    source : tuple
+        What the texts were tokenised with; arrays are interchangeable between models of equal source.
+    n_truncated : int
+        How many texts were longer than allowed.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    type_ids: np.ndarray | None
+    pad_id: int
+    wants_type_ids: bool
+    paired: bool
+    source: tuple
+    n_truncated: int = 0
+
+    def __len__(self):
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self):
+        """Number of tokens of each text."""
+        return np.diff(self.offsets)
+
+    def take(self, rows):
+        """Return the texts `rows` alone."""
+        pieces = [np.arange(self.offsets[i], self.offsets[i + 1]) for i in rows]
+        index = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int64)
+        return replace(
+            self,
+            ids=self.ids[index],
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64),
+            type_ids=None if self.type_ids is None else self.type_ids[index],
+            n_truncated=0,
+        )
+
+    def extend(self, other):
+        """Return these texts and those of `other` in one."""
+        return replace(
+            self,
+            ids=np.concatenate([self.ids, other.ids]),
+            offsets=np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]]),
+            type_ids=None if self.type_ids is None else np.concatenate([self.type_ids, other.type_ids]),
+        )
+
+    def batch(self, rows):
+        """Arrays for the model: the texts `rows`, padded to the longest of them.
+
+        Returns
+        -------
+        batch : dict of ndarray of shape (len(rows), longest)
+            ``input_ids``, ``attention_mask`` and, where the model expects them, ``token_type_ids``, all int64.
+        """
+        start = self.offsets[rows]
+        length = self.offsets[np.asarray(rows) + 1] - start
+        position = np.arange(length.max())
+        mask = position < length[:, None]
+        # Padding positions may point past the end; they are overwritten below.
+        index = np.minimum(start[:, None] + position, len(self.ids) - 1)
+        batch = {
+            "input_ids": np.where(mask, self.ids[index], self.pad_id).astype(np.int64),
+            "attention_mask": mask.astype(np.int64),
+        }
+        if self.wants_type_ids:
+            types = np.zeros_like(mask) if self.type_ids is None else np.where(mask, self.type_ids[index], 0)
+            batch["token_type_ids"] = types.astype(np.int64)
+        return batch
+
+
+def tokenize(texts, tokenizer, max_length, source):
+    """Tokenise texts once, in chunks.
+
+    Parameters
+    ----------
+    texts : list of str or list of (str, str)
+        As returned by :func:`check_texts`.
+    tokenizer : transformers tokenizer
+    max_length : int
+        Longer texts are truncated.
+    source : tuple
+        Stored in the result; see :class:`TokenizedTexts`.
+
+    Returns
+    -------
+    tokenized : TokenizedTexts
+    """
+    if tokenizer.pad_token_id is None:
+        raise ValueError("The tokenizer has no padding token; set tokenizer.pad_token in the encoder's folder.")
+    paired = isinstance(texts[0], tuple)
+    wants_type_ids = "token_type_ids" in tokenizer.model_input_names
+    # array grows in place: the flat ids are never held twice, unlike a list of chunks that is concatenated.
+    ids, types, lengths, truncated = array("i"), array("B"), array("q"), 0
+    for start in range(0, len(texts), _CHUNK):
+        chunk, cut = [], []
+        for text in texts[start : start + _CHUNK]:
+            parts = [_fit_for_tokenizer(part, tokenizer, max_length) for part in (text if paired else (text,))]
+            chunk.append([part for part, _ in parts])
+            cut.append(any(given_up for _, given_up in parts))
+        encoded = tokenizer(
+            *(list(part) for part in zip(*chunk, strict=True)),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+        )
+        for i, row in enumerate(encoded["input_ids"]):
+            ids.extend(row)
+            lengths.append(len(row))
+            full = len(row) >= max_length and bool(not encoded.is_fast or encoded.encodings[i].overflowing)
+            truncated += full or cut[i]
+        if paired and wants_type_ids:
+            for row in encoded["token_type_ids"]:
+                types.extend(row)
+    offsets = np.zeros(len(texts) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return TokenizedTexts(
+        ids=np.frombuffer(ids, dtype=np.int32),
+        offsets=offsets,
+        type_ids=np.frombuffer(types, dtype=np.uint8) if paired and wants_type_ids else None,
+        pad_id=tokenizer.pad_token_id,
+        wants_type_ids=wants_type_ids,
+        paired=paired,
+        source=source,
+        n_truncated=truncated,
+    )
+
+
+def warn_if_truncated(tokenized, max_length, name="X"):
+    """Warn if texts were longer than allowed."""
+    if tokenized.n_truncated:
+        warn(
+            f"SKW011: {tokenized.n_truncated} of {len(tokenized)} texts in {name} are longer than "
+            f"max_length={max_length} tokens and were truncated."
+        )
+
+
+def warn_if_unknown(tokenized, tokenizer):
+    """Warn if the tokenizer maps most tokens to its unknown token: the wrong tokenizer for these texts."""
+    if tokenizer.unk_token_id is None:
+        return
+    content = len(tokenized.ids) - len(tokenized) * tokenizer.num_special_tokens_to_add()
+    unknown = int((tokenized.ids == tokenizer.unk_token_id).sum())
+    if unknown > 0.5 * max(content, 1):
+        warn(f"SKW013: the tokenizer does not know {unknown} of {content} tokens. Is it the right one for these texts?")
+
+
+def _fit_for_tokenizer(text, tokenizer, max_length):
+    """Make a text digestible; also say whether something that may matter was cut off."""
+    if not text.isascii():
+        text = _SURROGATES.sub("\ufffd", text)  # a lone surrogate has no UTF-8 form and would stop the tokenizer
+    # Of a long text, tokenise only as much as fills max_length tokens: the rest would be cut off anyway, after taking
+    # the time and memory of megabytes. (Of a pair of long texts, which one keeps the odd token may differ by that.)
+    size = _CHARACTERS_PER_TOKEN * max_length
+    while len(text) > size:
+        head = text[:size]
+        blank = max(head.rfind(" "), head.rfind("\n"))
+        head = head[:blank] if blank > size // 2 else head
+        if size >= _MOST_CHARACTERS_PER_TOKEN * max_length:
+            return head, True
+        if len(tokenizer(head, add_special_tokens=False, verbose=False)["input_ids"]) > max_length:
+            return head, False  # more tokens than needed: the tokenizer itself still truncates, and says so
+        size *= 4
+    return text, False
