@@ -1,9 +1,13 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import load_film_reviews, minilm_folder
+from skweight.exceptions import SkweightWarning
 
 # Tiny models gain nothing from a second thread, and lose a lot where another process wants the processor too.
 torch.set_num_threads(1)
@@ -49,6 +53,39 @@ def roomy_encoder(tmp_path_factory):
 def minilm():
     """Folder of the real MiniLM encoder, six layers."""
     return minilm_folder()
+
+
+@pytest.fixture(scope="session")
+def text_classifier(tiny_encoder):
+    """Classifier of texts; a text of more than 14 words is truncated."""
+    X, y = ["a good film", "a bad film", "great cast", "poor cast"] * 2, ["fresh", "rotten"] * 4
+    return CrossEntropyClassifier(tiny_encoder, max_epochs=1, max_length=16, random_state=0).fit(X, y)
+
+
+@pytest.fixture(scope="session")
+def numeric_classifier():
+    """Classifier of rows of three numbers."""
+    X = np.random.RandomState(0).randn(40, 3)
+    return CrossEntropyClassifier("passthrough", max_epochs=1, random_state=0).fit(X, X[:, 0] > 0)
+
+
+@pytest.fixture(scope="session")
+def texts():
+    """Make `n` texts that all differ, with more and with less than one sixteenth of a batch's tokens."""
+
+    def make(n):
+        words = "good bad warm dull funny weak".split()
+        return [" ".join(["a film", *(words[(i // 6**k) % 6] for k in range(1 + i % 5))]) for i in range(n)]
+
+    return make
+
+
+@pytest.fixture
+def caught():
+    """Warnings of the package, as a list."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SkweightWarning)
+        yield caught
 
 
 @pytest.fixture(scope="session")

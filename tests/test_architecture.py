@@ -197,8 +197,9 @@ def test_nobody_seeds_a_global_generator():
     assert callers("seed", "set_seed") == set()
 
 
-def test_only_the_command_line_and_the_demo_print():
-    assert {module for module, _ in callers("print", "sys.stdout.write")} == {"skweight.__main__", "skweight._demo"}
+def test_only_the_command_line_prints():
+    commands = {f"skweight._cli.{command}" for command in ("demo", "fit", "predict")}
+    assert {module for module, _ in callers("print", "sys.stdout.write")} == {"skweight._cli", *commands}
 
 
 # -- what an import costs ---------------------------------------------------------------------------------------------

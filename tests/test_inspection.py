@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from skweight._report import extreme_rows
+from skweight._cli.weights_table import extreme_rows
 from skweight.inspection import WeightDisplay
 
 matplotlib.use("Agg")

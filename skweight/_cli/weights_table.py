@@ -1,4 +1,4 @@
-"""Weights as text: what the command line shows and writes."""
+"""Weights of rows as text and as CSV."""
 
 import csv
 import textwrap

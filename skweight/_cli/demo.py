@@ -1,29 +1,62 @@
-"""The demo: what weighting does to LLM-written film reviews, measured on critics' sentences labelled by people."""
+"""The command ``demo``: what weighting does to LLM-written film reviews, measured on sentences labelled by people."""
 
+import math
 import time
-
-import numpy as np
-from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import accuracy_score, f1_score
-
-from skweight import DIMPClassifier, IMPClassifier
-from skweight._report import extreme_rows, write_weights
-from skweight.baselines import CrossEntropyClassifier
-from skweight.datasets import fetch_film_sentences, load_film_reviews, minilm_folder
-from skweight.inspection import WeightDisplay
+from pathlib import Path
 
 _TRAINING = {"max_epochs": 2, "lr": 2e-4, "verbose": 1}
+_ROWS = {
+    "real rows only": "300 real rows alone (the quality checker)",
+    "cross-entropy": "LLM-written rows, cross-entropy",
+    "IMP": "LLM-written rows, IMP-Loss",
+    "DIMP": "LLM-written rows, DIMP-Loss",
+}
 
 
-def run(out, *, seed=0):
-    """Train four classifiers, print what came out, and write a picture and the weights into `out`."""
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    parser.add_argument(
+        "--out", type=Path, default=Path("skweight-demo"), help="folder for the picture and the weights"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(args):
+    """Train four classifiers, print what came out, and write a picture and the weights into a folder."""
+    # Imported here, as they are slow: --help must not wait for them.
+    from skweight._cli.weights_table import extreme_rows, write_weights
+    from skweight.datasets import fetch_film_sentences, load_film_reviews, minilm_folder
+
     encoder = minilm_folder()
     reviews = load_film_reviews()
-    people = fetch_film_sentences(random_state=seed)
+    people = fetch_film_sentences(random_state=args.seed)
     print(f"Synthetic: {len(reviews.X)} film reviews, written and labelled by a language model")
     test_size = len(people.test_y)
     print(f"Real:      {len(people.real_X)} critics' sentences, labelled by people, and {test_size} more to test on")
     print("Encoder:   all-MiniLM-L6-v2", flush=True)
+
+    models = _fit(encoder, reviews, people, seed=args.seed)
+    scores = _print_scores(models, people)
+    error = math.sqrt(0.25 / test_size)
+    print(f"One seed; differences below {2 * error:.2f} are within the noise of {test_size} test rows.\n")
+    imp, dimp = models["IMP"][0], models["DIMP"][0]
+    _print_mean_weights(imp, dimp, reviews)
+    print("\nIMP, rows as the language model labelled them:")
+    print(extreme_rows(reviews.X, reviews.y, imp.sample_weight_, kinds=reviews.kind))
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_weights(args.out / "weights.csv", reviews.X, reviews.y.tolist(), imp)
+    _draw(args.out / "demo.png", scores, error, imp, reviews)
+    print(f"\nWritten: {args.out / 'demo.png'}, {args.out / 'weights.csv'}")
+
+
+def _fit(encoder, reviews, people, *, seed):
+    """Fit the models of the comparison: pairs of a model and its seconds, by name."""
+    from sklearn.frozen import FrozenEstimator
+
+    from skweight import DIMPClassifier, IMPClassifier
+    from skweight.baselines import CrossEntropyClassifier
+
     training = {**_TRAINING, "random_state": seed}
 
     def fit(classifier):
@@ -39,12 +72,17 @@ def run(out, *, seed=0):
     plain, plain_seconds = fit(CrossEntropyClassifier(encoder, **training))
     checkers = {"quality_checker": FrozenEstimator(real_only), "diversity_checker": FrozenEstimator(plain)}
     imp, imp_seconds = fit(IMPClassifier(encoder, **checkers, **training))
-    models = {
+    return {
         "real rows only": (real_only, real_only_seconds),
         "cross-entropy": (plain, plain_seconds),
         "IMP": (imp, real_only_seconds + plain_seconds + imp_seconds),
         "DIMP": (dimp, dimp_seconds),
     }
+
+
+def _print_scores(models, people):
+    """Print a line for each model; return their accuracies."""
+    from sklearn.metrics import accuracy_score, f1_score
 
     scores = {}
     print(f"\n{'trained on':<44} {'accuracy':>8} {'macro-F1':>8} {'seconds':>8}")
@@ -53,33 +91,21 @@ def run(out, *, seed=0):
         scores[name] = accuracy_score(people.test_y, predicted)
         f1 = f1_score(people.test_y, predicted, average="macro")
         print(f"{_ROWS[name]:<44} {scores[name]:>8.3f} {f1:>8.3f} {seconds:>8.0f}")
-    error = np.sqrt(0.25 / test_size)
-    print(f"One seed; differences below {2 * error:.2f} are within the noise of {test_size} test rows.\n")
+    return scores
 
+
+def _print_mean_weights(imp, dimp, reviews):
     print(f"{'mean weight of a synthetic row':<32} {'rows':>5} {'IMP':>7} {'DIMP':>7}")
     dimp_mean = {row["group"]: row["mean_weight"] for row in _display(dimp, reviews).table()}
     for row in _display(imp, reviews).table():
         kind = row["group"]
         print(f"{kind:<32} {row['rows']:>5} {row['mean_weight']:>7.3f} {dimp_mean[kind]:>7.3f}")
-    print("\nIMP, rows as the language model labelled them:")
-    print(extreme_rows(reviews.X, reviews.y, imp.sample_weight_, kinds=reviews.kind))
-
-    out.mkdir(parents=True, exist_ok=True)
-    write_weights(out / "weights.csv", reviews.X, reviews.y.tolist(), imp)
-    _draw(out / "demo.png", scores, error, imp, reviews)
-    print(f"\nWritten: {out / 'demo.png'}, {out / 'weights.csv'}")
-
-
-_ROWS = {
-    "real rows only": "300 real rows alone (the quality checker)",
-    "cross-entropy": "LLM-written rows, cross-entropy",
-    "IMP": "LLM-written rows, IMP-Loss",
-    "DIMP": "LLM-written rows, DIMP-Loss",
-}
 
 
 def _display(classifier, reviews):
-    return WeightDisplay.from_estimator(classifier, groups=np.char.replace(reviews.kind, "_", " "))
+    from skweight.inspection import WeightDisplay
+
+    return WeightDisplay.from_estimator(classifier, groups=[kind.replace("_", " ") for kind in reviews.kind.tolist()])
 
 
 def _draw(path, scores, error, imp, reviews):

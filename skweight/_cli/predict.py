@@ -1,0 +1,124 @@
+"""The command ``predict``: label the texts of a file of any size with a saved model."""
+
+import os
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from skweight._cli.arguments import add_text_columns
+from skweight._cli.resume import describe, open_run_folder
+
+
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    parser.add_argument("model", type=Path, metavar="DIR", help="folder that `fit --save` wrote")
+    parser.add_argument("texts", type=Path, metavar="INPUT", help="texts, .csv or .parquet")
+    parser.add_argument("--out", type=Path, help="write here, .csv or .parquet, instead of to the screen as CSV")
+    parser.add_argument(
+        "--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the input to copy into the output"
+    )
+    parser.add_argument("--chunk-rows", type=int, default=10_000, help="rows in memory at a time (default 10000)")
+    parser.add_argument(
+        "--restart", action="store_true", help="begin anew, not where an earlier run of the same command was stopped"
+    )
+    add_text_columns(parser)
+
+
+def run(args):
+    """Predict a file into another one, or onto the screen."""
+    from skweight._cli.tables import open_input  # slow to import, and --help must not wait for it
+
+    if args.chunk_rows < 1:
+        raise ValueError(f"--chunk-rows must be at least 1, got {args.chunk_rows}.")
+    source = open_input(args.texts, args.text_column, args.keep)
+    if args.out is None:
+        _write_csv(sys.stdout, source, load_model(args.model), args.chunk_rows)
+    else:
+        n_rows = _predict_file(args.model, source, args.out, chunk_rows=args.chunk_rows, restart=args.restart)
+        print(f"{n_rows} rows written to {args.out}")
+
+
+def load_model(folder):
+    """Load a classifier of texts."""
+    import skweight._imp
+    import skweight.baselines  # noqa: F401 - a saved class is found by its name once it is imported
+    from skweight._base import BaseTextClassifier
+
+    classifier = BaseTextClassifier.from_pretrained(folder)
+    if classifier._passthrough:
+        raise ValueError(f"{folder} was fitted on rows of numbers; this command predicts texts.")
+    return classifier
+
+
+def _write_csv(file, source, classifier, chunk_rows):
+    """Write the predictions to an open file, chunk by chunk."""
+    from skweight._cli.predictions_table import CsvOutput
+
+    output = CsvOutput(source, classifier.classes_)
+    output.write_header(file)
+    for chunk, proba in _predicted(source.chunks(chunk_rows), classifier):
+        output.write(file, chunk, proba)
+        file.flush()
+
+
+def _predict_file(model, source, out, *, chunk_rows, restart):
+    """Write the predictions into the file `out`, from where an earlier run of the same command was stopped.
+
+    Parameters
+    ----------
+    model : Path
+        Folder that `save_pretrained` wrote.
+    source : CsvInput or ParquetInput
+    out : Path
+        Replaced when all is done, and untouched until then.
+    chunk_rows : int
+        May differ from what it was in the run that was stopped.
+    restart : bool
+        Whether finished rows of an earlier run are discarded.
+
+    Returns
+    -------
+    n_rows : int
+    """
+    from skweight._cli.predictions_table import output_class
+
+    out = Path(os.path.realpath(out))  # renaming must not replace a link
+    create_output = output_class(out)
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder.")
+    if out.exists() and out.samefile(source.path):
+        raise ValueError(f"{out} is the input. Write somewhere else.")
+    with open_run_folder(out) as folder:
+        classifier = load_model(model)
+        output = create_output(source, classifier.classes_)
+        state = source.state()
+        manifest = describe(source, state, model)
+        if folder.resume(manifest, restart=restart):
+            print(f"resuming: {folder.n_done} of {folder.n_rows} rows done", file=sys.stderr)
+        else:
+            # A row that cannot be read should be known of now, and not after the hours that the rows before it take.
+            folder.start(manifest, sum(len(chunk.texts) for chunk in source.chunks(chunk_rows)))
+        with tqdm(total=folder.n_rows, initial=folder.n_done, unit=" rows", mininterval=1) as progress:
+            for chunk, proba in _predicted(source.chunks(chunk_rows, skip=folder.n_done), classifier):
+                with folder.next_part(len(proba), output.suffix) as path, output.open(path) as file:
+                    output.write(file, chunk, proba)
+                progress.update(len(proba))
+        if folder.n_done != folder.n_rows or source.state() != state:
+            raise ValueError(f"{source.path} has changed while it was being read. Add --restart to begin anew.")
+        with folder.result() as path, output.open(path) as file:
+            output.join(file, folder.parts)
+    return folder.n_rows
+
+
+def _predicted(chunks, classifier):
+    """Pairs of a chunk and its probabilities."""
+    read = []
+
+    def texts():
+        for chunk in chunks:
+            read.append(chunk)
+            yield chunk.texts
+
+    for proba in classifier.predict_proba(texts()):
+        yield read.pop(), proba

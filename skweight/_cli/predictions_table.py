@@ -1,0 +1,115 @@
+"""Predictions as CSV or Parquet, written in parts and joined."""
+
+import csv
+import shutil
+
+from skweight._cli.tables import ParquetInput, check_suffix, import_pyarrow
+
+
+class CsvOutput:
+    """Rows as CSV: the kept columns, the label, and the probability of each class.
+
+    Parameters
+    ----------
+    source : _Input
+    classes : ndarray of shape (n_classes,)
+    """
+
+    suffix = ".csv"
+
+    def __init__(self, source, classes):
+        self.classes = classes
+        self.header = _header(source, classes)
+        if isinstance(source, ParquetInput):
+            pa = import_pyarrow()
+            for name in source.keep:
+                of = source.schema.field(name).type
+                try:
+                    pa.nulls(0, of).cast(pa.string())
+                except NotImplementedError as error:
+                    raise TypeError(
+                        f"Column {name!r} holds {of}, which has no place in CSV; write .parquet."
+                    ) from error
+
+    def open(self, path):
+        return open(path, "w", encoding="utf-8", newline="")
+
+    def write_header(self, file):
+        csv.writer(file, lineterminator="\n").writerow(self.header)
+
+    def write(self, file, chunk, proba):
+        """Write the rows of a chunk."""
+        labels = self.classes[proba.argmax(axis=1)]
+        kept = zip(*map(_strings, chunk.kept), strict=True) if chunk.kept else [()] * len(proba)
+        csv.writer(file, lineterminator="\n").writerows(
+            [*cells, label, *(f"{p:.6f}" for p in row)] for cells, label, row in zip(kept, labels, proba, strict=True)
+        )
+
+    def join(self, file, parts):
+        """Write all parts as one."""
+        self.write_header(file)
+        for path in parts:
+            with open(path, encoding="utf-8", newline="") as part:
+                shutil.copyfileobj(part, file)
+
+
+class ParquetOutput:
+    """The same as Parquet, each column in its own data type."""
+
+    suffix = ".parquet"
+
+    def __init__(self, source, classes):
+        pa = import_pyarrow()
+        self.labels = pa.array(classes)
+        types = [
+            *(
+                source.schema.field(name).type if isinstance(source, ParquetInput) else pa.string()
+                for name in source.keep
+            ),
+            self.labels.type,
+            *[pa.float64()] * len(classes),
+        ]
+        self.schema = pa.schema(list(zip(_header(source, classes), types, strict=True)))
+
+    def open(self, path):
+        return open(path, "wb")
+
+    def write(self, file, chunk, proba):
+        """Write the rows of a chunk."""
+        pa = import_pyarrow()
+        columns = [*chunk.kept, self.labels.take(pa.array(proba.argmax(axis=1))), *proba.T]
+        self._write(file, [pa.table(columns, schema=self.schema)])
+
+    def join(self, file, parts):
+        """Write all parts as one, with a row group for each."""
+        self._write(file, map(self._read, parts))
+
+    def _read(self, path):
+        import pyarrow.parquet
+
+        with pyarrow.parquet.ParquetFile(path) as file:
+            return file.read()
+
+    def _write(self, file, tables):
+        import pyarrow.parquet
+
+        with pyarrow.parquet.ParquetWriter(file, self.schema) as writer:
+            for table in tables:
+                writer.write_table(table)
+
+
+def output_class(path):
+    """Class for a file of the kind that its name says."""
+    return {".csv": CsvOutput, ".parquet": ParquetOutput}[check_suffix(path)]
+
+
+def _header(source, classes):
+    added = ["label", *(f"p({label})" for label in classes)]
+    double = [name for name in source.keep if name in added or source.keep.count(name) > 1]
+    if double:
+        raise ValueError(f"The output would have two columns {double[0]!r}; do not keep that one.")
+    return [*source.keep, *added]
+
+
+def _strings(column):
+    return column if isinstance(column, list) else column.cast("string").to_pylist()
