@@ -87,12 +87,11 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
     _doc_link_module = "skweight"
     _doc_link_template = "https://skweight.readthedocs.io/en/latest/generated/{estimator_module}.{estimator_name}.html"
 
+    _public_module: ClassVar[str | None] = None  # which a class is imported from, if not from its file's package
+
     def _doc_link_url_param_generator(self):
-        # Pages are named after where a class is imported from, not after the file that holds it.
         module = self._public_module or type(self).__module__.rpartition(".")[0]
         return {"estimator_module": module, "estimator_name": type(self).__name__}
-
-    _public_module: ClassVar[str | None] = None  # where that is another package than the file's
 
     # -- what a subclass says ------------------------------------------------------------------------------------------
 
@@ -191,10 +190,9 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         _engine.resolve_device(self.device)  # one that does not exist is reported before any work
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)  # an interrupted fit must not leave half of an older one behind
-        rng = check_random_state(self.random_state)
         # Drawn up front: what the checkers do does not change how the classifier itself trains.
-        seeds = world.broadcast(rng.randint(np.iinfo(np.int32).max, size=4).tolist())
-        return dict(zip(("training", "validation", "weights", "steps"), seeds, strict=True))
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
+        return dict(zip(("training", "validation", "weights", "steps"), world.broadcast(seeds.tolist()), strict=True))
 
     def _fit_data(self, data, tokenizer, seeds, *, title=None, stacked=False):
         """Weight the rows, train on them, and keep what was learnt."""

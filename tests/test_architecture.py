@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import skweight
+from skweight import _engine
 
 PACKAGE = Path(skweight.__file__).parent
 MODULES = {
@@ -42,7 +43,7 @@ class Walk(ast.NodeVisitor):
         if node.level:
             parents = self.package.split(".")
             home = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [home])])
-        # `from skweight import _net` imports a module: a name counts as one if there is a file for it.
+        # `from skweight import _engine` imports a module: a name counts as one if there is a file for it.
         names = {f"{home}.{alias.name}" for alias in node.names}
         modules = (names & MODULES.keys()) or {home}
         self.imports |= {(name, bool(self.functions)) for name in modules}
@@ -70,9 +71,27 @@ def walk(module):
 
 
 WALKS = {module: walk(module) for module in MODULES}
-NETWORKS = {"skweight._meta_gradient", "skweight._net", "skweight._processes", "skweight._shortcuts", "skweight.losses"}
-BASELINES = {module for module in MODULES if module.startswith("skweight.baselines")}
-ESTIMATORS = {"skweight._base", "skweight._checkers", "skweight._imp", *BASELINES}
+
+
+def inside(package):
+    """The modules of a package, itself included."""
+    return {module for module in MODULES if module == package or module.startswith(f"{package}.")}
+
+
+ROWS, ENGINE, STORAGE = inside("skweight._rows"), inside("skweight._engine"), inside("skweight._storage")
+BASELINES = inside("skweight.baselines")
+METHODS = {"skweight._imp", "skweight._cross_entropy", *BASELINES}
+ESTIMATORS = {"skweight._base", "skweight._checkers", *METHODS}
+# Doors: packages that load their modules on first use of a name, by tables that the walk over imports cannot see.
+DOORS = {
+    "skweight": {*skweight._HOME.values(), *(f"skweight.{name}" for name in skweight._SUBMODULES)},
+    "skweight._engine": {f"skweight._engine.{name}" for name in _engine._HOME.values()},
+}
+
+
+def uses(module):
+    """Modules of the package that a module imports, inside functions or not, and that its door opens on."""
+    return WALKS[module].own() | DOORS.get(module, set())
 
 
 def importers(*targets, lazily=None):
@@ -84,6 +103,22 @@ def importers(*targets, lazily=None):
     }
 
 
+def circle(graph):
+    """A path from a node back to itself in a dictionary of successors, or None."""
+    done = set()
+
+    def search(node, path):
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in done:
+            return None
+        found = next(filter(None, (search(after, [*path, node]) for after in sorted(graph.get(node, ())))), None)
+        done.add(node)
+        return found
+
+    return next(filter(None, (search(node, []) for node in sorted(graph))), None)
+
+
 # -- the walk itself --------------------------------------------------------------------------------------------------
 
 
@@ -91,8 +126,8 @@ def test_the_walk_sees_imports_in_all_their_forms():
     source = (
         "import os.path, torch\n"
         "from sklearn.base import clone\n"
-        "from skweight import _net\n"
-        "from . import _text\n"
+        "from skweight import _engine\n"
+        "from . import _base\n"
         "from ._weights import label_proba\n"
         "class A:\n"
         "    def f(self):\n"
@@ -101,10 +136,10 @@ def test_the_walk_sees_imports_in_all_their_forms():
     found = Walk(source, "skweight")
     assert found.imported(lazily=True) == {"matplotlib.pyplot"}
     assert found.third_party(lazily=False) == {"torch", "sklearn"}
-    assert found.own() == {"skweight._net", "skweight._text", "skweight._weights"}
-    assert Walk("from .. import _base\nfrom .._net import train\n", "skweight.baselines").own() == {
+    assert found.own() == {"skweight._engine", "skweight._base", "skweight._weights"}
+    assert Walk("from .. import _base\nfrom .._engine import train\n", "skweight.baselines").own() == {
         "skweight._base",
-        "skweight._net",
+        "skweight._engine",
     }
 
 
@@ -113,52 +148,79 @@ def test_the_walk_sees_calls_and_the_function_around_them():
     assert found.calls == {("print", None), ("g", "f"), ("torch.manual_seed", "f")}
 
 
+def test_the_search_for_circles_finds_one_wherever_it_begins():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle({"a": {"a"}}) == ["a", "a"]
+    assert circle({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}) is None
+
+
 # -- who imports whom -------------------------------------------------------------------------------------------------
+
+
+def test_no_modules_import_each_other_in_a_circle_not_even_inside_functions():
+    assert circle({module: uses(module) for module in MODULES}) is None
 
 
 def test_losses_import_torch_only():
     assert WALKS["skweight.losses"].third_party() == {"torch"}
-    assert WALKS["skweight.losses"].own() == set()
+    assert uses("skweight.losses") == {"skweight._limits"}
 
 
 def test_weights_import_numpy_and_sklearn_only():
     assert WALKS["skweight._weights"].third_party() == {"numpy", "sklearn"}
-    assert WALKS["skweight._weights"].own() == set()
+    assert uses("skweight._weights") == {"skweight._limits"}
 
 
-@pytest.mark.parametrize("module", ["skweight._net", "skweight._text"])
-def test_network_and_text_know_no_estimator(module):
-    assert not WALKS[module].own() & {"skweight._persistence", *ESTIMATORS}
-
-
-@pytest.mark.parametrize("module", ["skweight._features", "skweight._text", "skweight.model_selection"])
-def test_rows_are_checked_and_split_without_torch(module):
+@pytest.mark.parametrize("module", sorted(ROWS))
+def test_rows_know_no_classifier_and_no_torch(module):
+    assert uses(module) <= {"skweight.exceptions", *ROWS}
     assert not WALKS[module].third_party() & {"torch", "transformers", "skorch"}
+
+
+@pytest.mark.parametrize("module", sorted(ENGINE))
+def test_the_engine_knows_rows_but_no_classifier(module):
+    assert uses(module) <= {*ENGINE, *ROWS}
+
+
+@pytest.mark.parametrize("module", sorted(STORAGE))
+def test_storage_knows_no_classifier(module):
+    assert uses(module) <= {"skweight._engine", "skweight.exceptions", *STORAGE}
+
+
+def test_parameters_know_nothing_of_the_package():
+    assert uses("skweight._parameters") == set()
 
 
 def test_only_the_methods_import_the_base_classes():
     assert {"skweight._checkers", "skweight.baselines.focal"} <= importers("skweight._base")
-    assert importers("skweight._base") <= ESTIMATORS
+    assert importers("skweight._base") <= {*ESTIMATORS, "skweight._cli.predict"}
     assert {"skweight._imp", "skweight.baselines.distilled"} <= importers("skweight._checkers")
-    assert importers("skweight._checkers") <= {"skweight._imp", *BASELINES}
+    assert importers("skweight._checkers") <= METHODS
 
 
-def test_only_base_persistence_and_baselines_with_a_step_of_their_own_import_the_network():
-    assert {"skweight._base", "skweight._persistence"} <= importers("skweight._net")
-    assert importers("skweight._net") <= {"skweight._base", "skweight._persistence", *BASELINES}
+def test_only_methods_and_storage_use_the_engine():
+    assert {"skweight._base", "skweight._storage.folder"} <= importers("skweight._engine")
+    assert importers("skweight._engine") <= {*ENGINE, *STORAGE, *ESTIMATORS}
 
 
-def test_the_network_is_imported_inside_functions():
-    assert importers("skweight._net", "skweight.losses", lazily=False) == set()
+@pytest.mark.parametrize("module", sorted(METHODS))
+def test_methods_stand_on_the_base_the_checkers_the_weights_and_the_losses(module):
+    allowed = {"_base", "_checkers", "_cross_entropy", "_engine", "_parameters", "_weights", "losses"}
+    within_engine = ENGINE if module == "skweight.baselines._meta_gradient" else set()
+    assert uses(module) <= {*(f"skweight.{name}" for name in allowed), *BASELINES, *within_engine}
 
 
-def test_only_network_and_losses_import_torch_when_they_are_imported():
-    assert importers("torch", "transformers", "skorch", lazily=False) == NETWORKS
+def test_only_engine_losses_and_gradients_import_torch_when_they_are_imported():
+    networks = {*ENGINE, "skweight.losses", "skweight.baselines._meta_gradient"} - {"skweight._engine"}
+    assert importers("torch", "transformers", "skorch", lazily=False) == networks
 
 
-@pytest.mark.parametrize("module", ["skweight._imp", "skweight.baselines.distilled"])
-def test_methods_with_checkers_import_checkers_weights_and_losses(module):
-    assert {"skweight._checkers", "skweight._weights", "skweight.losses"} <= WALKS[module].own()
+def test_what_imports_torch_is_imported_inside_functions_or_through_the_door():
+    parts = ENGINE - {"skweight._engine"}
+    assert importers(*parts, "skweight.losses", "skweight.baselines._meta_gradient", lazily=False) <= {
+        *parts,
+        "skweight.baselines._meta_gradient",
+    }
 
 
 def test_matplotlib_is_imported_inside_functions():
@@ -190,7 +252,7 @@ def test_nobody_changes_the_settings_of_sklearn():
 
 
 def test_only_the_private_generator_seeds_torch():
-    assert callers("manual_seed", "manual_seed_all") == {("skweight._net", "private_rng")}
+    assert callers("manual_seed", "manual_seed_all") == {("skweight._engine.loading", "private_rng")}
 
 
 def test_nobody_seeds_a_global_generator():
@@ -215,6 +277,12 @@ def loaded_after(statement, *names):
 def test_importing_the_package_loads_none_of_its_libraries():
     libraries = ("torch", "transformers", "skorch", "sklearn", "matplotlib")
     assert loaded_after("import skweight", "skweight", *libraries) == {"skweight"}
+
+
+def test_the_door_of_the_engine_loads_no_torch():
+    assert loaded_after("from skweight import _engine", "skweight._engine", "torch", "transformers") == {
+        "skweight._engine"
+    }
 
 
 def test_importing_a_classifier_loads_neither_torch_nor_transformers():
