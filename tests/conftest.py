@@ -2,8 +2,9 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 import torch
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from helpers import WORDS, write_tiny_bert
 
 from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import load_film_reviews, minilm_folder
@@ -12,41 +13,20 @@ from skweight.exceptions import SkweightWarning
 # Tiny models gain nothing from a second thread, and lose a lot where another process wants the processor too.
 torch.set_num_threads(1)
 
-WORDS = (
-    "a an the film is was and of with it plot cast good great warm funny charming superb moving bad dull poor boring "
-    "lifeless tedious weak acting story scene score ending never always very quite one two three long short"
-).split()
-
-
-def write_tiny_encoder(folder, positions):
-    """Random two-layer BERT with a vocabulary of film words."""
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    tokenizer = BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}, model_max_length=positions)
-    tokenizer.save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=positions,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
-    return str(folder)
+# The collector of doctests would import the conftest.py of every folder under one and the same name.
+collect_ignore_glob = ["*/conftest.py"]
 
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory):
-    """Folder of an encoder of 64 positions: to test mechanics."""
-    return write_tiny_encoder(tmp_path_factory.mktemp("tiny-bert"), positions=64)
+    """Folder of a tiny random encoder of 64 positions that knows a few words about films: to test mechanics."""
+    return write_tiny_bert(tmp_path_factory.mktemp("tiny-bert"), WORDS, positions=64)
 
 
 @pytest.fixture(scope="session")
 def roomy_encoder(tmp_path_factory):
     """The same with room for 128 positions, the default max_length."""
-    return write_tiny_encoder(tmp_path_factory.mktemp("roomy-bert"), positions=128)
+    return write_tiny_bert(tmp_path_factory.mktemp("roomy-bert"), WORDS, positions=128)
 
 
 @pytest.fixture(scope="session")
@@ -123,3 +103,10 @@ def toy():
         "real_X": real_X,
         "real_y": ["fresh", "rotten"] * 3,
     }
+
+
+@pytest.fixture
+def routing():
+    """scikit-learn's metadata routing, turned on."""
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield

@@ -1,12 +1,12 @@
 import csv
 import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
-GUIDE = Path(__file__).parent.parent / "docs" / "guide"
+GUIDE = ROOT / "docs" / "guide"
 ENCODER = '"distilbert/distilbert-base-uncased"'
 # Code, and the output that follows it at once: the beginning of the error or warning that it raises.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)\n```\n)?", flags=re.DOTALL | re.MULTILINE)

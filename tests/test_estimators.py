@@ -1,3 +1,5 @@
+"""What all classifiers have in common: real rows, early stopping, habits of scikit-learn, warnings, copies."""
+
 import copy
 import inspect
 import pickle
@@ -9,198 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn import config_context
-from sklearn.base import clone
+from helpers import ALL, QUICK, WEIGHTED, UniformChecker, fit, parameters, quick
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from skweight import DIMPClassifier, IMPClassifier, importance_weights, label_proba
-from skweight.baselines import (
-    CrossEntropyClassifier,
-    DistilledClassifier,
-    FocalClassifier,
-    HuClassifier,
-    SunGenClassifier,
-)
+from skweight import DIMPClassifier, IMPClassifier, label_proba
+from skweight.baselines import CrossEntropyClassifier, HuClassifier
 from skweight.exceptions import SkweightWarning
-
-ALL = [
-    IMPClassifier,
-    DIMPClassifier,
-    CrossEntropyClassifier,
-    FocalClassifier,
-    DistilledClassifier,
-    SunGenClassifier,
-    HuClassifier,
-]
-WEIGHTED = [IMPClassifier, DIMPClassifier]
-QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
-
-
-def tfidf():
-    return make_pipeline(TfidfVectorizer(), LogisticRegression())
-
-
-def quick(cls, encoder, **params):
-    checkers = {"quality_checker": tfidf()} if cls in [*WEIGHTED, DistilledClassifier] else {}
-    if cls is IMPClassifier:
-        checkers["diversity_checker"] = tfidf()
-    if cls is SunGenClassifier:
-        checkers |= {"n_outer_iter": 1, "outer_lr": 0.01}  # enough to test mechanics
-    return cls(encoder, **{**QUICK, **checkers, **params})
-
-
-def fit(classifier, toy, **kwargs):
-    return classifier.fit(toy["X"], toy["y"], real_X=toy["real_X"], real_y=toy["real_y"], **kwargs)
-
-
-def parameters(classifier):
-    return torch.cat([p.detach().ravel() for p in classifier.module_.parameters()])
-
-
-class Uniform(LogisticRegression):
-    """A checker that knows nothing: every class is equally likely."""
-
-    def fit(self, X, y):
-        self.classes_ = np.unique(y)
-        return self
-
-    def predict_proba(self, X):
-        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
-
-
-# -- learning from real text ------------------------------------------------------------------------------------------
-
-
-def test_weights_see_wrong_labels_and_training_on_them_is_better_on_real_text(minilm, themes):
-    training = {"max_epochs": 3, "lr": 3e-4, "batch_size": 16, "random_state": 0}
-    X, y, swapped = themes["X"], themes["y"], themes["swapped"]
-    real = {"real_X": themes["real_X"], "real_y": themes["real_y"]}
-    plain = CrossEntropyClassifier(minilm, **training).fit(X, y)
-    dimp = DIMPClassifier(minilm, **training).set_params(quality_checker__max_epochs=5, quality_checker__lr=3e-4)
-    dimp.fit(X, y, **real)
-    checkers = {
-        "quality_checker": FrozenEstimator(dimp.quality_checker_),
-        "diversity_checker": FrozenEstimator(plain),
-    }
-    imp = IMPClassifier(minilm, **checkers, **training).fit(X, y)
-    for clf in (imp, dimp):
-        assert clf.sample_weight_[swapped].mean() < 0.75 * clf.sample_weight_[~swapped].mean()
-    accuracy = {clf: clf.score(themes["test_X"], themes["test_y"]) for clf in (plain, imp, dimp)}
-    assert (accuracy[imp] + accuracy[dimp]) / 2 > accuracy[plain]
-    assert accuracy[imp] > 0.6
-
-
-def test_imp_weights_are_the_ratio_of_the_two_checkers(tiny_encoder, toy):
-    clf = fit(quick(IMPClassifier, tiny_encoder), toy)
-    quality = tfidf().fit(toy["real_X"], toy["real_y"])
-    diversity = tfidf().fit(toy["X"], toy["y"])
-    expected = importance_weights(label_proba(quality, toy["X"], toy["y"]), label_proba(diversity, toy["X"], toy["y"]))
-    np.testing.assert_allclose(clf.sample_weight_, expected, rtol=1e-6)
-    np.testing.assert_allclose(clf.quality_proba_, label_proba(quality, toy["X"], toy["y"]))
-    np.testing.assert_allclose(clf.diversity_proba_, label_proba(diversity, toy["X"], toy["y"]))
-    np.testing.assert_allclose(clf.compute_weights(toy["X"], toy["y"]), expected)
-
-
-def test_imp_without_diversity_checker_weighs_by_quality_alone(tiny_encoder, toy):
-    clf = fit(quick(IMPClassifier, tiny_encoder, diversity_checker="drop"), toy)
-    np.testing.assert_allclose(clf.sample_weight_, clf.quality_proba_, rtol=1e-6)
-    assert not hasattr(clf, "diversity_checker_")
-
-
-def test_fast_diversity_checker_tells_copies_and_strange_rows_apart(tiny_encoder):
-    """Twelve different sentences, one of them there twice and one with another label than its words have elsewhere."""
-    X = ["good film", "good cast", "good plot", "good story", "good score", "bad film", "bad cast", "bad plot"]
-    X += ["bad story", "bad score", "good score", "good acting"]
-    y = ["fresh"] * 5 + ["rotten"] * 5 + ["fresh", "rotten"]
-    clf = quick(IMPClassifier, tiny_encoder, diversity_checker="fast", quality_checker=Uniform(), max_epochs=1)
-    clf.fit(X, y, real_X=["warm film", "dull film"], real_y=["fresh", "rotten"])
-    np.testing.assert_allclose(clf.sample_weight_, 0.5 / clf.diversity_proba_, rtol=1e-6)
-    np.testing.assert_allclose(clf.diversity_proba_, label_proba(clf.diversity_checker_, X, y))
-    assert clf.sample_weight_[4] == clf.sample_weight_[10] == clf.sample_weight_.min()
-    assert clf.sample_weight_.argmax() == 11
-
-
-def test_fast_diversity_checker_reads_pairs_and_numbers(tiny_encoder, toy):
-    pairs = {name: [(text, "a film") for text in toy[name]] for name in ("X", "real_X")}
-    clf = quick(IMPClassifier, tiny_encoder, diversity_checker="fast", quality_checker=Uniform())
-    fit(clf, {**toy, **pairs})
-    reference = fit(clone(clf), {**toy, "X": [f"{text} a film" for text in toy["X"]]})
-    np.testing.assert_allclose(clf.diversity_proba_, reference.diversity_proba_)
-    X = np.random.RandomState(0).normal(size=(12, 3))
-    clf.set_params(encoder="passthrough").fit(X, toy["y"], real_X=X[:6] + 1, real_y=toy["real_y"])
-    expected = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(X, toy["y"])
-    np.testing.assert_allclose(clf.diversity_proba_, label_proba(expected, X, toy["y"]))
-
-
-@pytest.mark.parametrize("routing", [False, True])
-def test_last_step_of_a_pipeline_gets_the_weights_of_the_rows(routing, tiny_encoder, toy):
-    weight = np.linspace(0.1, 3, 12)
-    with config_context(enable_metadata_routing=routing):
-        clf = fit(quick(IMPClassifier, tiny_encoder, diversity_checker=tfidf()), toy, sample_weight=weight)
-    own = {} if routing else {"logisticregression__sample_weight": weight / weight.mean()}
-    diversity = tfidf().fit(toy["X"], toy["y"], **own)
-    np.testing.assert_allclose(clf.diversity_proba_, label_proba(diversity, toy["X"], toy["y"]))
-
-
-def test_dimp_weights_of_the_last_step_use_the_model_of_that_step(tiny_encoder, toy):
-    """One step of the whole set, no dropout: the denominator is the untrained model, read back from a learning rate
-    too small to move it."""
-    still = {"max_epochs": 1, "batch_size": 12, "lr": 1e-12}
-    clf = quick(DIMPClassifier, tiny_encoder, **still)
-    np.testing.assert_allclose(
-        fit(clf, toy).sample_weight_, clf.compute_weights(toy["X"], toy["y"]), rtol=0.1
-    )  # dropout apart
-    ratio = clf.quality_proba_ / label_proba(clf, toy["X"], toy["y"])
-    np.testing.assert_allclose(clf.compute_weights(toy["X"], toy["y"]), ratio)
-
-
-def test_dimp_weights_move_while_training(tiny_encoder, toy):
-    first = fit(quick(DIMPClassifier, tiny_encoder, max_epochs=1, lr=1e-2), toy)
-    later = fit(quick(DIMPClassifier, tiny_encoder, max_epochs=20, lr=1e-2), toy)
-    assert np.abs(first.sample_weight_ - later.sample_weight_).max() > 0.1
-
-
-@pytest.mark.parametrize("option", [{"gamma": 0.5}, {"clip": 0.9}, {"smoothing": 0.5}])
-@pytest.mark.parametrize("cls", WEIGHTED)
-def test_options_of_the_weight_change_the_weights(cls, option, tiny_encoder, toy):
-    plain, changed = fit(quick(cls, tiny_encoder), toy), fit(quick(cls, tiny_encoder, **option), toy)
-    assert not np.allclose(plain.sample_weight_, changed.sample_weight_)
-    if "clip" in option:
-        assert changed.sample_weight_.max() <= 0.9 + 1e-6
-
-
-def test_global_normalisation_makes_imp_weights_average_one(tiny_encoder, toy):
-    clf = fit(quick(IMPClassifier, tiny_encoder, normalize="global"), toy)
-    assert clf.sample_weight_.mean() == pytest.approx(1, abs=1e-6)
-
-
-def test_batch_normalisation_makes_dimp_weights_average_one_in_each_step(tiny_encoder, toy):
-    clf = fit(quick(DIMPClassifier, tiny_encoder, normalize="batch"), toy)
-    assert clf.sample_weight_.mean() == pytest.approx(1, abs=1e-6)
-
-
-@pytest.mark.parametrize("checkers", [{}, {"normalize": "global"}])
-def test_equal_checkers_give_bit_identical_parameters_to_cross_entropy(checkers, tiny_encoder, toy):
-    """w = 1 is plain fine-tuning: the same seed, the same batches, the same bits."""
-    imp = fit(
-        IMPClassifier(tiny_encoder, quality_checker=Uniform(), diversity_checker=Uniform(), **checkers, **QUICK), toy
-    )
-    plain = fit(CrossEntropyClassifier(tiny_encoder, **QUICK), toy)
-    assert torch.equal(parameters(imp), parameters(plain))
-    dimp = fit(DIMPClassifier(tiny_encoder, quality_checker=Uniform(), gamma=0, **QUICK), toy)
-    assert torch.equal(parameters(dimp), parameters(plain))
-
-
-def test_unequal_weights_change_the_parameters(tiny_encoder, toy):
-    weighted = fit(quick(IMPClassifier, tiny_encoder), toy)
-    plain = fit(CrossEntropyClassifier(tiny_encoder, **QUICK), toy)
-    assert not torch.equal(parameters(weighted), parameters(plain))
-
 
 # -- sample_weight and real rows --------------------------------------------------------------------------------------
 
@@ -251,86 +67,6 @@ def test_weight_of_real_rows_is_a_multiple_of_the_mean_weight(cls, tiny_encoder,
     assert clf.history_[0]["weight_mean"] == pytest.approx((12 * mean + 6 * 3 * mean) / 18, rel=1e-5)
 
 
-# -- checkers ---------------------------------------------------------------------------------------------------------
-
-
-def test_default_quality_checker_is_the_same_encoder_on_the_real_rows(tiny_encoder, toy):
-    clf = DIMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1)
-    fit(clf, toy)
-    assert isinstance(clf.quality_checker_, CrossEntropyClassifier)
-    assert len(clf.quality_checker_.sample_weight_) == len(toy["real_X"])
-    assert clf.quality_checker_.encoder == tiny_encoder
-
-
-def test_default_diversity_checker_has_the_classifiers_own_training_parameters(tiny_encoder, toy):
-    clf = fit(IMPClassifier(tiny_encoder, quality_checker=tfidf(), **QUICK), toy)
-    assert isinstance(clf.diversity_checker_, CrossEntropyClassifier)
-    assert len(clf.diversity_checker_.sample_weight_) == len(toy["X"])
-    assert (clf.diversity_checker_.max_epochs, clf.diversity_checker_.batch_size) == (2, 4)
-
-
-def test_parameters_of_default_checkers_can_be_listed_and_set():
-    clf = IMPClassifier()
-    assert clf.get_params()["quality_checker__max_epochs"] >= 1
-    clf.set_params(quality_checker__max_epochs=7, diversity_checker__lr=0.5, gamma=2.0)
-    assert (clf.quality_checker.max_epochs, clf.diversity_checker.lr, clf.gamma) == (7, 0.5, 2.0)
-    assert clone(clf).quality_checker.max_epochs == 7
-    with pytest.raises(ValueError, match="Invalid parameter 'epochs'"):
-        DIMPClassifier().set_params(quality_checker__epochs=7)
-
-
-def test_checkers_are_cloned_and_seeded(tiny_encoder, toy):
-    checker = make_pipeline(TfidfVectorizer(), LogisticRegression(solver="saga", max_iter=5000))
-    clf = fit(quick(DIMPClassifier, tiny_encoder, quality_checker=checker), toy)
-    assert not hasattr(checker[-1], "coef_")
-    assert checker[-1].random_state is None
-    assert isinstance(clf.quality_checker_[-1].random_state, int)
-
-
-def test_frozen_checker_is_used_as_it_is_and_needs_no_real_rows(tiny_encoder, toy):
-    fitted = tfidf().fit(toy["real_X"], toy["real_y"])
-    before = fitted[-1].coef_.copy()
-    clf = quick(DIMPClassifier, tiny_encoder, quality_checker=FrozenEstimator(fitted)).fit(toy["X"], toy["y"])
-    assert clf.quality_checker_.estimator is fitted
-    np.testing.assert_array_equal(fitted[-1].coef_, before)
-    np.testing.assert_array_equal(clf.quality_proba_, label_proba(fitted, toy["X"], toy["y"]))
-
-
-def test_frozen_checker_of_this_package_gives_the_same_weights_as_one_fitted_inside(tiny_encoder, toy):
-    inside = fit(DIMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1), toy)
-    frozen = DIMPClassifier(tiny_encoder, quality_checker=FrozenEstimator(inside.quality_checker_), **QUICK)
-    frozen.fit(toy["X"], toy["y"])
-    np.testing.assert_array_equal(frozen.quality_proba_, inside.quality_proba_)
-    assert torch.equal(parameters(frozen), parameters(inside))
-
-
-def test_checkers_are_not_part_of_the_trained_model(tiny_encoder, toy):
-    clf = fit(IMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1), toy)
-    own = {id(p) for p in clf.module_.parameters()}
-    assert own.isdisjoint(id(p) for p in clf.quality_checker_.module_.parameters())
-    assert own.isdisjoint(id(p) for p in clf.diversity_checker_.module_.parameters())
-    assert not clf.diversity_checker_.module_.training
-
-
-def test_texts_are_tokenised_once_for_all_checkers_on_the_same_encoder(tiny_encoder, toy, monkeypatch):
-    import skweight._base
-
-    tokenised = []
-    real = skweight._base.tokenize
-    monkeypatch.setattr(skweight._base, "tokenize", lambda texts, *a: tokenised.append(len(texts)) or real(texts, *a))
-    fit(IMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1), toy)
-    assert sorted(tokenised) == [6, 12]
-
-
-def test_checker_on_another_length_reads_texts_not_tokens(tiny_encoder, toy):
-    checker = CrossEntropyClassifier(tiny_encoder, **{**QUICK, "max_length": 4})
-    with pytest.warns(SkweightWarning, match="SKW011"):
-        clf = fit(quick(DIMPClassifier, tiny_encoder, quality_checker=checker), toy)
-    with pytest.warns(SkweightWarning, match="SKW011"):
-        expected = label_proba(clf.quality_checker_, toy["X"], toy["y"])
-    np.testing.assert_array_equal(clf.quality_proba_, expected)
-
-
 # -- early stopping ---------------------------------------------------------------------------------------------------
 
 
@@ -358,7 +94,7 @@ def test_early_stopping_keeps_the_epoch_of_least_loss_on_held_out_real_rows(tiny
 
 
 def test_quality_checker_never_sees_the_held_out_rows(tiny_encoder, toy):
-    class Recorder(Uniform):
+    class Recorder(UniformChecker):
         def fit(self, X, y):
             self.seen_ = list(X)
             return super().fit(X, y)
@@ -511,7 +247,7 @@ def test_invalid_parameters_are_refused_at_fit(tiny_encoder, toy):
 
 
 def test_collapsed_weights_are_reported(tiny_encoder, toy):
-    class OneRow(Uniform):
+    class OneRow(UniformChecker):
         def predict_proba(self, X):
             proba = np.full((len(X), 2), 1e-9)
             proba[0] = 1.0

@@ -1,8 +1,11 @@
+"""Values, gradients and weights of the losses, and where training with them ends."""
+
 import math
 
 import numpy as np
 import pytest
 import torch
+from helpers import DIVERSITY, LOGITS, MODEL, QUALITY, TARGET, float64, loss_name
 from torch.nn import functional
 
 from skweight import importance_weights
@@ -18,18 +21,6 @@ from skweight.losses import (
     WeightedLoss,
 )
 
-
-def float64(values):
-    return torch.tensor(values, dtype=torch.float64)
-
-
-# Three rows, two classes, every label is class 0. The model gives it the probabilities 1/2, 3/4 and 1/5.
-LOGITS = [[0.0, 0.0], [math.log(3), 0.0], [0.0, math.log(4)]]
-TARGET = torch.tensor([0, 0, 0])
-QUALITY = float64([0.9, 0.6, 0.1])
-DIVERSITY = float64([0.5, 0.8, 0.95])
-MODEL = float64([0.5, 0.75, 0.2])
-
 # A world of two texts and three classes: P(y|x) of real text and Q(y|x) of synthetic text. Both texts are as frequent.
 P = float64([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1]])
 Q = float64([[0.4, 0.35, 0.25], [0.5, 0.3, 0.2]])
@@ -37,10 +28,6 @@ TEXT = torch.tensor([0, 0, 0, 1, 1, 1])  # one row for each text and class
 LABEL = torch.tensor([0, 1, 2, 0, 1, 2])
 SQRT_PQ = [[0.555924, 0.277962, 0.166114], [0.406406, 0.445195, 0.148398]]  # normalised, as is PQ
 PQ = [[0.746667, 0.186667, 0.066667], [0.428571, 0.514286, 0.057143]]
-
-
-def name(value):
-    return repr(value) if isinstance(value, WeightedLoss) else None
 
 
 def minimiser(loss):
@@ -103,7 +90,7 @@ def test_value_and_gradient_of_three_rows(loss, value, gradient):
         (DIMPLoss(clip=1), [1.0, 0.8, 0.5]),
         (DIMPLoss(normalize="batch"), [1.741935, 0.774194, 0.483871]),
     ],
-    ids=name,
+    ids=loss_name,
 )
 def test_weight_of_three_rows(loss, weight):
     np.testing.assert_allclose(loss.weight(MODEL.log(), QUALITY.log(), DIVERSITY.log()), weight, atol=1e-6)
@@ -161,7 +148,7 @@ def test_dimp_scales_the_gradient_of_cross_entropy_by_quality_over_model(p, rati
         (IMPLoss(clip=1), [[0.571429, 0.285714, 0.142857], [0.428571, 0.428571, 0.142857]]),
         (DIMPLoss(clip=1), [[0.518675, 0.301277, 0.180048], [0.443873, 0.394047, 0.162080]]),
     ],
-    ids=name,
+    ids=loss_name,
 )
 def test_gradient_descent_ends_at_the_minimiser(loss, proba):
     np.testing.assert_allclose(minimiser(loss), proba, atol=1.5e-6)
@@ -177,7 +164,7 @@ def test_gradient_descent_ends_at_the_minimiser(loss, proba):
         (IMPLoss(clip=1), 0.15),
         (IMPLoss(clip=1.5), 0.051961),
     ],
-    ids=name,
+    ids=loss_name,
 )
 def test_total_variation_between_minimiser_and_real_text(loss, distance):
     assert ((minimiser(loss) - P).abs().sum(-1) / 2).mean().item() == pytest.approx(distance, abs=1.5e-6)
@@ -259,13 +246,13 @@ IMPORTANCE_LOSSES = [QualityLoss(), IMPLoss(), DIMPLoss(), DIMPLoss(gamma=0.5, c
 LABEL_LOSSES = [WeightedCrossEntropy(), FocalLoss(), GeneralizedCrossEntropyLoss()]
 
 
-@pytest.mark.parametrize("loss", [*IMPORTANCE_LOSSES, *LABEL_LOSSES], ids=name)
+@pytest.mark.parametrize("loss", [*IMPORTANCE_LOSSES, *LABEL_LOSSES], ids=loss_name)
 def test_weight_carries_no_gradient(loss):
     log_p, log_quality, log_diversity = (x.log().requires_grad_() for x in (MODEL, QUALITY, DIVERSITY))
     assert not loss.weight(log_p, log_quality, log_diversity).requires_grad
 
 
-@pytest.mark.parametrize("loss", [*IMPORTANCE_LOSSES, *LABEL_LOSSES], ids=name)
+@pytest.mark.parametrize("loss", [*IMPORTANCE_LOSSES, *LABEL_LOSSES], ids=loss_name)
 def test_rows_give_weights_without_gradient_beside_a_cross_entropy_with_one(loss):
     logits = float64(LOGITS).requires_grad_()
     weight, cross_entropy = loss.rows(
@@ -282,7 +269,7 @@ def test_undetached_focal_weight_carries_a_gradient():
 ONE = [WeightedCrossEntropy(), IMPLoss(), IMPLoss(gamma=0.5, clip=2.0), GeneralizedCrossEntropyLoss(q=0)]
 
 
-@pytest.mark.parametrize("loss", ONE, ids=name)
+@pytest.mark.parametrize("loss", ONE, ids=loss_name)
 def test_gradient_at_weight_one_is_that_of_torch_cross_entropy_to_the_last_bit(loss):
     generator = torch.Generator().manual_seed(0)
     logits = (3 * torch.randn(37, 5, generator=generator)).requires_grad_()
@@ -296,290 +283,6 @@ def test_gradient_at_weight_one_is_that_of_torch_cross_entropy_to_the_last_bit(l
 def test_dimp_weighs_exactly_one_where_quality_checker_and_model_agree():
     log_p = torch.rand(37, generator=torch.Generator().manual_seed(0)).log()
     assert DIMPLoss().weight(log_p, log_p).tolist() == [1.0] * 37
-
-
-# -- numerics ---------------------------------------------------------------------------------------------------------
-
-
-def unlikely(dtype=torch.float32):
-    """A row to whose label the model gives exp(-120), which is zero in float32."""
-    logits = torch.tensor([[0.0, -120.0]], dtype=dtype)
-    assert logits.float().softmax(-1)[0, 1] == 0
-    return logits.requires_grad_(), torch.tensor([1]), torch.tensor([0.5]).log(), torch.tensor([-120.0])
-
-
-@pytest.mark.parametrize("loss", [IMPLoss(clip=10), DIMPLoss(clip=10)], ids=name)
-def test_clip_is_the_weight_of_a_row_whose_denominator_underflows(loss):
-    logits, target, log_quality, log_diversity = unlikely()
-    weight, cross_entropy = loss.rows(logits, target, log_quality, log_diversity)
-    assert weight.dtype == torch.float32
-    assert weight.item() == pytest.approx(10.0, rel=1e-6)
-    assert cross_entropy.item() == pytest.approx(120.0)
-
-
-@pytest.mark.parametrize("loss", [IMPLoss(), DIMPLoss(), IMPLoss(gamma=2), DIMPLoss(gamma=2)], ids=name)
-def test_without_clip_an_underflowing_denominator_costs_neither_inf_nor_nan(loss):
-    logits, target, log_quality, log_diversity = unlikely()
-    value = loss(logits, target, log_quality, log_diversity)
-    (gradient,) = torch.autograd.grad(value, logits)
-    assert value.isfinite()
-    assert value > 1e12
-    assert gradient.isfinite().all()
-
-
-@pytest.mark.parametrize("loss", [QualityLoss(), IMPLoss(), DIMPLoss()], ids=name)
-def test_unknown_quality_weighs_one(loss):
-    weight = loss.weight(MODEL.log(), float64([math.nan, 0.5, math.nan]).log(), DIVERSITY.log())
-    assert weight[0] == 1
-    assert weight[1] != 1
-    assert weight[2] == 1
-
-
-@pytest.mark.parametrize("loss", [QualityLoss(), IMPLoss(), DIMPLoss()], ids=name)
-def test_impossible_label_weighs_nothing(loss):
-    weight = loss.weight(MODEL.log(), float64([0.0, 0.6, 0.1]).log(), DIVERSITY.log())
-    assert weight[0] == 0
-    assert (weight[1:] > 0).all()
-
-
-def test_diversity_zero_gives_a_finite_weight():
-    weight = IMPLoss().weight(MODEL.log(), QUALITY.log(), float64([0.0, 0.8, 0.95]).log())
-    assert weight.isfinite().all()
-    assert weight[0] > 1e12
-
-
-def test_quality_and_diversity_zero_weigh_one():
-    assert IMPLoss().weight(float64([0.5]).log(), float64([0.0]).log(), float64([0.0]).log()).tolist() == [1.0]
-
-
-@pytest.mark.parametrize("loss", [QualityLoss(gamma=0), IMPLoss(gamma=0), DIMPLoss(gamma=0)], ids=name)
-def test_gamma_zero_weighs_every_row_one_even_with_zero_probabilities(loss):
-    log_quality, log_diversity = float64([0.0, 0.6, 0.0]).log(), float64([0.5, 0.0, 0.0]).log()
-    assert loss.weight(MODEL.log(), log_quality, log_diversity).tolist() == [1.0] * 3
-
-
-@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
-def test_focal_gradient_is_finite_where_the_model_is_certain(gamma):
-    logits = torch.tensor([[200.0, 0.0], [0.0, 0.0]], requires_grad=True)  # p is exactly 1 in float32
-    FocalLoss(gamma=gamma, detach=False)(logits, torch.tensor([0, 0])).backward()
-    assert logits.grad.isfinite().all()
-    assert logits.grad[0].tolist() == [0.0, 0.0]
-    assert (logits.grad[1] != 0).all()
-
-
-def test_focal_weight_of_a_nearly_certain_row_is_not_rounded_to_zero():
-    # 1 - exp(-1e-9), of which a subtraction in float32 would leave nothing
-    assert FocalLoss().weight(torch.tensor([-1e-9])).item() == pytest.approx(1e-9, rel=1e-5)
-
-
-@pytest.mark.parametrize("loss", [IMPLoss(), DIMPLoss(), FocalLoss(), GeneralizedCrossEntropyLoss()], ids=name)
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_logits_give_a_float32_loss_from_the_logits_as_they_are(loss, dtype):
-    logits = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
-    target, log_quality, log_diversity = torch.arange(16) % 3, torch.full((16,), -0.5), torch.full((16,), -0.2)
-    weight, cross_entropy = loss.rows(logits, target, log_quality, log_diversity)
-    expected_weight, expected = loss.rows(logits.float(), target, log_quality, log_diversity)
-    assert weight.dtype == cross_entropy.dtype == torch.float32
-    assert torch.equal(weight, expected_weight)
-    assert torch.equal(cross_entropy, expected)
-    assert loss(logits, target, log_quality, log_diversity).dtype == torch.float32
-
-
-@pytest.mark.parametrize("loss", [IMPLoss(), DIMPLoss(), FocalLoss(), GeneralizedCrossEntropyLoss()], ids=name)
-def test_loss_under_autocast_is_float32_and_that_of_the_upcast_logits(loss):
-    generator = torch.Generator().manual_seed(0)
-    X, head = torch.randn(16, 4, generator=generator), torch.randn(4, 3, generator=generator)
-    target, log_quality, log_diversity = torch.arange(16) % 3, torch.full((16,), -0.5), torch.full((16,), -0.2)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = X @ head
-        weight, _ = loss.rows(logits, target, log_quality, log_diversity)
-        value = loss(logits, target, log_quality, log_diversity)
-    assert logits.dtype == torch.bfloat16
-    assert weight.dtype == value.dtype == torch.float32
-    assert torch.equal(weight, loss.rows(logits.float(), target, log_quality, log_diversity)[0])
-    assert torch.equal(value, loss(logits.float(), target, log_quality, log_diversity))
-
-
-def test_weight_of_an_own_loss_is_not_computed_in_half_precision_under_autocast():
-    class MatrixWeight(WeightedLoss):
-        def weight(self, log_p, log_quality=None, log_diversity=None):
-            return (log_p.detach()[:, None] @ torch.eye(1))[:, 0]
-
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        weight, cross_entropy = MatrixWeight().rows(torch.tensor([[0.1, 0.0]]), torch.tensor([0]))
-    assert weight.dtype == torch.float32
-    assert torch.equal(weight, -cross_entropy)
-
-
-def test_float64_logits_are_computed_in_float64():
-    weight, cross_entropy = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.float().log())
-    assert weight.dtype == cross_entropy.dtype == torch.float64
-
-
-def test_float64_columns_leave_a_float32_loss_in_float32():
-    logits = torch.tensor(LOGITS)
-    weight, _ = IMPLoss().rows(logits, TARGET, QUALITY.log(), DIVERSITY.log())
-    assert weight.dtype == torch.float32
-
-
-def test_generalised_cross_entropy_of_an_underflowing_probability_is_finite():
-    logits, target, _, _ = unlikely()
-    value = GeneralizedCrossEntropyLoss()(logits, target)
-    (gradient,) = torch.autograd.grad(value, logits)
-    assert value.isfinite()
-    assert 0 < gradient[0, 0] < 1e-30
-
-
-# -- probabilities as targets -----------------------------------------------------------------------------------------
-
-TARGET_PROBA = float64([[0.9, 0.1], [0.6, 0.4], [0.1, 0.9]])
-
-
-def test_distillation_of_three_rows():
-    # -(0.9 + 0.1) log 0.5; -0.6 log 0.75 - 0.4 log 0.25; -0.1 log 0.2 - 0.9 log 0.8. Gradients (p - t) / 3.
-    logits = float64(LOGITS).requires_grad_()
-    weight, cross_entropy = DistillationLoss().rows(logits, TARGET, TARGET_PROBA)
-    np.testing.assert_allclose(cross_entropy.detach(), [0.693147, 0.727127, 0.361773], atol=1e-6)
-    assert weight.tolist() == [1.0] * 3
-    value = DistillationLoss()(logits, TARGET, TARGET_PROBA)
-    (grad,) = torch.autograd.grad(value, logits)
-    assert value.item() == pytest.approx(0.594016, abs=1e-6)
-    np.testing.assert_allclose(grad[:, 0], [-0.133333, 0.05, 0.033333], atol=1e-6)
-
-
-def test_distillation_multiplies_rows_by_their_sample_weight():
-    value = DistillationLoss()(float64(LOGITS), TARGET, TARGET_PROBA, sample_weight=float64([2.0, 0.0, 0.5]))
-    assert value.item() == pytest.approx((2 * 0.693147 + 0.5 * 0.361773) / 3, abs=1e-6)
-
-
-@pytest.mark.parametrize("row", [[math.nan, math.nan], [0.5, math.nan]])
-def test_distillation_takes_the_label_of_a_row_without_probabilities(row):
-    target_proba = torch.stack([TARGET_PROBA[0], float64(row), TARGET_PROBA[2]])
-    logits = float64(LOGITS).requires_grad_()
-    _, cross_entropy = DistillationLoss().rows(logits, TARGET, target_proba)
-    np.testing.assert_allclose(cross_entropy.detach(), [0.693147, 0.287682, 0.361773], atol=1e-6)
-    (grad,) = torch.autograd.grad(cross_entropy.mean(), logits)
-    np.testing.assert_allclose(grad[:, 0], [-0.133333, -0.083333, 0.033333], atol=1e-6)
-
-
-def test_distillation_of_certain_probabilities_is_torch_cross_entropy_to_the_last_bit():
-    generator = torch.Generator().manual_seed(0)
-    logits = (3 * torch.randn(37, 5, generator=generator)).requires_grad_()
-    target = torch.randint(5, (37,), generator=generator)
-    loss = DistillationLoss()(logits, torch.zeros_like(target), functional.one_hot(target, 5).float())
-    torch.testing.assert_close(loss, functional.cross_entropy(logits, target))
-    (ours,) = torch.autograd.grad(loss, logits)
-    (theirs,) = torch.autograd.grad(functional.cross_entropy(logits, target), logits)
-    assert torch.equal(ours, theirs)
-
-
-def test_distillation_sends_no_gradient_to_the_teacher():
-    target_proba = TARGET_PROBA.clone().requires_grad_()
-    DistillationLoss()(float64(LOGITS).requires_grad_(), TARGET, target_proba).backward()
-    assert target_proba.grad is None
-
-
-def test_distillation_under_autocast_is_float32():
-    logits = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
-    target, target_proba = torch.arange(16) % 3, torch.full((16, 3), 1 / 3, dtype=torch.float64)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = DistillationLoss()(logits, target, target_proba)
-    assert value.dtype == torch.float32
-    assert torch.equal(value, DistillationLoss()(logits.float(), target, target_proba))
-
-
-# -- weights of the caller --------------------------------------------------------------------------------------------
-
-
-def test_cross_entropy_multiplies_rows_by_their_sample_weight():
-    # (2 * 0.693147 + 0 * 0.287682 + 0.5 * 1.609438) / 3
-    value = WeightedCrossEntropy()(float64(LOGITS), TARGET, sample_weight=float64([2.0, 0.0, 0.5]))
-    assert value.item() == pytest.approx(0.730338, abs=1e-6)
-
-
-def test_sample_weight_multiplies_after_the_clip():
-    # (1.8, 0.75, 0.105263) clipped at 1, then times (3, 2, 1)
-    sample_weight = float64([3.0, 2.0, 1.0])
-    weight, _ = IMPLoss(clip=1).rows(
-        float64(LOGITS), TARGET, QUALITY.log(), DIVERSITY.log(), sample_weight=sample_weight
-    )
-    np.testing.assert_allclose(weight, [3.0, 1.5, 0.105263], atol=1e-6)
-
-
-def test_sample_weight_multiplies_after_the_normalisation():
-    # (1.8, 0.8, 0.5) over their mean 1.033333, then times (3, 2, 1)
-    sample_weight = float64([3.0, 2.0, 1.0])
-    weight, _ = DIMPLoss(normalize="batch").rows(float64(LOGITS), TARGET, QUALITY.log(), sample_weight=sample_weight)
-    np.testing.assert_allclose(weight, [5.225806, 1.548387, 0.483871], atol=1e-6)
-
-
-def test_clip_comes_before_the_normalisation():
-    # (1, 0.75, 0.105263) over their mean 0.618421
-    weight = IMPLoss(clip=1, normalize="batch").weight(MODEL.log(), QUALITY.log(), DIVERSITY.log())
-    np.testing.assert_allclose(weight, [1.617021, 1.212766, 0.170213], atol=1e-6)
-
-
-# -- real rows in the batch -------------------------------------------------------------------------------------------
-
-REAL = float64([math.nan, math.nan, 2.0])  # the third row is real and weighs twice the mean of the others
-
-
-def test_a_real_row_weighs_a_multiple_of_the_mean_of_the_other_rows():
-    # (1.8 + 0.8) / 2 * 2; the others stay as they are
-    weight, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), real_weight=REAL)
-    np.testing.assert_allclose(weight, [1.8, 0.8, 2.6], atol=1e-6)
-
-
-@pytest.mark.parametrize("proba", [0.0, 1.0, math.nan])
-def test_what_the_checkers_say_about_a_real_row_does_not_matter(proba):
-    log_quality = float64([0.9, 0.6, proba]).log()
-    log_diversity = float64([0.5, 0.8, proba]).log()
-    weight, _ = IMPLoss().rows(float64(LOGITS), TARGET, log_quality, log_diversity, real_weight=REAL)
-    np.testing.assert_allclose(weight, [1.8, 0.75, 2.55], atol=1e-6)
-
-
-def test_a_real_row_enters_neither_clip_nor_normalisation():
-    # The others, (1.8, 0.8) clipped at 1, over their mean 0.9; the real row weighs twice their mean 1.
-    weight, _ = DIMPLoss(clip=1, normalize="batch").rows(float64(LOGITS), TARGET, QUALITY.log(), real_weight=REAL)
-    np.testing.assert_allclose(weight, [1.111111, 0.888889, 2.0], atol=1e-6)
-
-
-def test_real_rows_may_have_different_weights_and_any_place():
-    real_weight = float64([0.5, math.nan, 3.0])
-    weight, _ = IMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), DIVERSITY.log(), real_weight=real_weight)
-    np.testing.assert_allclose(weight, [0.375, 0.75, 2.25], atol=1e-6)
-
-
-def test_sample_weight_multiplies_real_rows_too():
-    sample_weight = float64([1.0, 1.0, 10.0])
-    weight, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), sample_weight=sample_weight, real_weight=REAL)
-    np.testing.assert_allclose(weight, [1.8, 0.8, 26.0], atol=1e-6)
-
-
-@pytest.mark.parametrize("loss", [DIMPLoss(), DIMPLoss(normalize="batch"), FocalLoss(detach=False)], ids=name)
-def test_in_a_batch_of_real_rows_alone_they_weigh_real_weight(loss):
-    weight, _ = loss.rows(float64(LOGITS), TARGET, QUALITY.log(), real_weight=float64([2.0, 2.0, 0.5]))
-    assert weight.tolist() == [2.0, 2.0, 0.5]
-
-
-def test_a_batch_without_real_rows_does_not_feel_the_column():
-    plain, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log())
-    marked, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), real_weight=torch.full((3,), math.nan))
-    assert torch.equal(plain, marked)
-
-
-def test_gradient_of_a_real_row_is_its_weight_times_that_of_cross_entropy():
-    logits = float64(LOGITS).requires_grad_()
-    (grad,) = torch.autograd.grad(DIMPLoss()(logits, TARGET, QUALITY.log(), real_weight=REAL), logits)
-    # third row: -2.6 * (1 - 0.2) / 3
-    np.testing.assert_allclose(grad[:, 0], [-0.3, -0.066667, -0.693333], atol=1e-6)
-
-
-def test_a_real_row_adds_nothing_to_the_gradient_of_the_other_rows():
-    logits = float64(LOGITS).requires_grad_()
-    (grad,) = torch.autograd.grad(FocalLoss(detach=False)(logits, TARGET, real_weight=REAL), logits)
-    # As without a real row; third row: -2 * (0.5 + 0.25) / 2 * 0.8 / 3
-    np.testing.assert_allclose(grad[:, 0], [-0.141096, -0.038813, -0.2], atol=1e-6)
 
 
 # -- the same formula twice -------------------------------------------------------------------------------------------
@@ -645,7 +348,7 @@ def test_a_loss_without_its_own_weight_raises():
         WeightedLoss()(float64(LOGITS), TARGET)
 
 
-@pytest.mark.parametrize("loss", [QualityLoss(), IMPLoss(), DIMPLoss()], ids=name)
+@pytest.mark.parametrize("loss", [QualityLoss(), IMPLoss(), DIMPLoss()], ids=loss_name)
 def test_missing_log_quality_raises(loss):
     with pytest.raises(ValueError, match=f"{type(loss).__name__} needs log_quality"):
         loss(float64(LOGITS), TARGET, log_diversity=DIVERSITY.log())

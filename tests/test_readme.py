@@ -1,11 +1,11 @@
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 from sklearn.frozen import FrozenEstimator
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

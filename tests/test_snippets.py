@@ -15,9 +15,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-import sklearn
 import torch
 import transformers
+from helpers import tfidf
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
@@ -79,10 +79,6 @@ def stacked(film):
     return stack_real(film.synth_X, film.synth_y, film.real_X, film.real_y)
 
 
-def tfidf():
-    return make_pipeline(TfidfVectorizer(), LogisticRegression(C=30.0))
-
-
 @pytest.fixture(scope="module")
 def clf(tiny_encoder):
     """What the snippets call ``clf``: unfitted, with the default quality checker on the same encoder."""
@@ -93,18 +89,12 @@ def clf(tiny_encoder):
 @pytest.fixture(scope="module")
 def quick(tiny_encoder):
     """The same with a checker that takes no time, for snippets that fit it again and again."""
-    return DIMPClassifier(tiny_encoder, quality_checker=tfidf(), random_state=0, **TRAINING)
+    return DIMPClassifier(tiny_encoder, quality_checker=tfidf(C=30.0), random_state=0, **TRAINING)
 
 
 @pytest.fixture(scope="module")
 def fitted(clf, film):
     return clone(clf).fit(film.synth_X, film.synth_y, real_X=film.real_X, real_y=film.real_y)
-
-
-@pytest.fixture
-def routing():
-    with sklearn.config_context(enable_metadata_routing=True):
-        yield
 
 
 # -- 1: fit, predict, score -------------------------------------------------------------------------------------------

@@ -3,21 +3,16 @@ import json
 import numpy as np
 import pytest
 import transformers
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from helpers import QUICK, fit, tfidf
 
 from skweight import DIMPClassifier, IMPClassifier
 from skweight.baselines import CrossEntropyClassifier, DistilledClassifier, FocalClassifier
 
-QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
-
 
 @pytest.fixture
 def fitted(tiny_encoder, toy):
-    checker = make_pipeline(TfidfVectorizer(), LogisticRegression())
-    clf = DIMPClassifier(tiny_encoder, quality_checker=checker, gamma=0.5, clip=2.0, **QUICK, lr=1e-2)
-    return clf.fit(toy["X"], toy["y"], real_X=toy["real_X"], real_y=toy["real_y"])
+    clf = DIMPClassifier(tiny_encoder, quality_checker=tfidf(), gamma=0.5, clip=2.0, **QUICK, lr=1e-2)
+    return fit(clf, toy)
 
 
 def test_loaded_classifier_predicts_the_same_bits(fitted, toy, tmp_path):
@@ -89,7 +84,7 @@ def test_every_class_comes_back_as_itself(cls, tiny_encoder, toy, tmp_path):
     clf = cls(tiny_encoder, **checkers, **QUICK)
     if cls in (IMPClassifier, DistilledClassifier):
         clf.set_params(quality_checker__max_epochs=1)
-    clf.fit(toy["X"], toy["y"], real_X=toy["real_X"], real_y=toy["real_y"]).save_pretrained(tmp_path)
+    fit(clf, toy).save_pretrained(tmp_path)
     assert type(cls.from_pretrained(tmp_path)) is cls
 
 

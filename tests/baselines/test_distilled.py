@@ -1,10 +1,11 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from helpers import QUICK, ConstantChecker, CountedRegression, fit, parameters, quick, tfidf
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skweight import IMPClassifier, label_proba
@@ -12,41 +13,11 @@ from skweight.baselines import CrossEntropyClassifier, DistilledClassifier
 from skweight.exceptions import SkweightWarning
 from skweight.model_selection import stack_real
 
-QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
-
-
-def tfidf():
-    return make_pipeline(TfidfVectorizer(), LogisticRegression())
-
-
-def quick(encoder, **params):
-    return DistilledClassifier(encoder, **{"quality_checker": tfidf(), **QUICK, **params})
-
-
-def fit(classifier, toy, **kwargs):
-    return classifier.fit(toy["X"], toy["y"], real_X=toy["real_X"], real_y=toy["real_y"], **kwargs)
-
-
-def parameters(classifier):
-    return torch.cat([p.detach().ravel() for p in classifier.module_.parameters()])
-
-
-class Constant(ClassifierMixin, BaseEstimator):
-    """Says the same of every text: probabilities by the name of the class, in an order of its own."""
-
-    def __init__(self, proba):
-        self.proba = proba
-
-    def fit(self, X, y):
-        self.classes_ = np.array(list(self.proba))
-        return self
-
-    def predict_proba(self, X):
-        return np.tile(list(self.proba.values()), (len(X), 1))
+distilled = partial(quick, DistilledClassifier)
 
 
 def frozen(**proba):
-    return FrozenEstimator(Constant(proba).fit(None, None))
+    return FrozenEstimator(ConstantChecker(proba))
 
 
 # -- what the classifier learns from ----------------------------------------------------------------------------------
@@ -60,12 +31,12 @@ def test_on_real_text_it_learns_what_the_teacher_knows_and_not_the_wrong_labels(
     clf.fit(themes["X"], themes["y"])
     assert clf.score(themes["test_X"], themes["test_y"]) > plain.score(themes["test_X"], themes["test_y"])
     proba = np.array([each.predict_proba(themes["test_X"])[:, 0] for each in (teacher, clf, plain)])
-    _, distilled, fine_tuned = np.corrcoef(proba)[0]  # with the teacher
-    assert distilled > max(0.5, fine_tuned + 0.1)
+    _, learnt, fine_tuned = np.corrcoef(proba)[0]  # with the teacher
+    assert learnt > max(0.5, fine_tuned + 0.1)
 
 
 def test_targets_are_the_probabilities_of_the_quality_checker(tiny_encoder, toy):
-    clf = fit(quick(tiny_encoder), toy)
+    clf = fit(distilled(tiny_encoder), toy)
     teacher = tfidf().fit(toy["real_X"], toy["real_y"])
     np.testing.assert_allclose(clf.target_proba_, teacher.predict_proba(toy["X"]))
     np.testing.assert_allclose(clf.quality_proba_, label_proba(teacher, toy["X"], toy["y"]))
@@ -74,8 +45,8 @@ def test_targets_are_the_probabilities_of_the_quality_checker(tiny_encoder, toy)
 
 
 def test_labels_of_synthetic_rows_do_not_matter(tiny_encoder, toy):
-    clf = fit(quick(tiny_encoder), toy)
-    swapped = fit(quick(tiny_encoder), {**toy, "y": toy["y"][::-1]})
+    clf = fit(distilled(tiny_encoder), toy)
+    swapped = fit(distilled(tiny_encoder), {**toy, "y": toy["y"][::-1]})
     assert torch.equal(parameters(swapped), parameters(clf))
     np.testing.assert_allclose(swapped.quality_proba_, 1 - clf.quality_proba_)
 
@@ -83,17 +54,17 @@ def test_labels_of_synthetic_rows_do_not_matter(tiny_encoder, toy):
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_model_ends_at_the_probabilities_of_the_teacher(share, tiny_encoder, toy):
     teacher = frozen(fresh=share, rotten=1 - share)
-    clf = quick(tiny_encoder, quality_checker=teacher, max_epochs=30, lr=3e-3).fit(toy["X"], toy["y"])
+    clf = distilled(tiny_encoder, quality_checker=teacher, max_epochs=30, lr=3e-3).fit(toy["X"], toy["y"])
     np.testing.assert_allclose(clf.predict_proba(toy["X"])[:, 0], share, atol=0.05)
 
 
 def test_a_teacher_that_is_certain_of_the_labels_is_plain_fine_tuning_to_the_last_bit(tiny_encoder, toy):
-    class Certain(Constant):
+    class Certain(ConstantChecker):
         def predict_proba(self, X):
             return np.eye(2)[[0, 1] * 6]
 
-    teacher = FrozenEstimator(Certain({"fresh": 1.0, "rotten": 0.0}).fit(None, None))
-    clf = fit(quick(tiny_encoder, quality_checker=teacher), toy)
+    teacher = FrozenEstimator(Certain({"fresh": 1.0, "rotten": 0.0}))
+    clf = fit(distilled(tiny_encoder, quality_checker=teacher), toy)
     assert torch.equal(parameters(clf), parameters(fit(CrossEntropyClassifier(tiny_encoder, **QUICK), toy)))
 
 
@@ -106,7 +77,7 @@ def test_imp_with_the_same_seed_has_the_same_quality_checker(tiny_encoder, toy):
 
 
 def test_smoothing_mixes_the_uniform_distribution_into_the_targets(tiny_encoder, toy):
-    clf = quick(tiny_encoder, quality_checker=frozen(fresh=0.9, rotten=0.1), smoothing=0.5).fit(toy["X"], toy["y"])
+    clf = distilled(tiny_encoder, quality_checker=frozen(fresh=0.9, rotten=0.1), smoothing=0.5).fit(toy["X"], toy["y"])
     np.testing.assert_allclose(clf.target_proba_, [[0.7, 0.3]] * 12)
 
 
@@ -123,7 +94,7 @@ def test_smoothing_mixes_the_uniform_distribution_into_the_targets(tiny_encoder,
 )
 def test_with_a_diversity_checker_targets_are_the_normalised_product(exponent, expected, tiny_encoder, toy):
     quality, diversity = frozen(c=0.1, a=0.7, b=0.2), frozen(b=0.35, c=0.25, a=0.4)
-    clf = quick(tiny_encoder, quality_checker=quality, diversity_checker=diversity, exponent=exponent)
+    clf = distilled(tiny_encoder, quality_checker=quality, diversity_checker=diversity, exponent=exponent)
     clf.fit(toy["X"], ["a", "b", "c"] * 4)
     np.testing.assert_allclose(clf.target_proba_, [expected] * 12, atol=1e-6)
     np.testing.assert_allclose(clf.quality_proba_, [0.7, 0.2, 0.1] * 4)
@@ -132,7 +103,7 @@ def test_with_a_diversity_checker_targets_are_the_normalised_product(exponent, e
 
 @pytest.mark.parametrize("diversity_checker", [tfidf(), "fast"], ids=["classifier", "fast"])
 def test_second_expert_is_fitted_on_the_synthetic_rows(diversity_checker, tiny_encoder, toy):
-    clf = fit(quick(tiny_encoder, diversity_checker=diversity_checker), toy)
+    clf = fit(distilled(tiny_encoder, diversity_checker=diversity_checker), toy)
     product = np.sqrt(clf.quality_checker_.predict_proba(toy["X"]) * clf.diversity_checker_.predict_proba(toy["X"]))
     np.testing.assert_allclose(clf.target_proba_, product / product.sum(axis=1, keepdims=True))
     assert clf.diversity_checker_.score(toy["X"], toy["y"]) == 1
@@ -140,14 +111,14 @@ def test_second_expert_is_fitted_on_the_synthetic_rows(diversity_checker, tiny_e
 
 
 def test_default_diversity_checker_has_the_classifiers_own_training_parameters(tiny_encoder, toy):
-    clf = fit(quick(tiny_encoder, diversity_checker=None), toy)
+    clf = fit(distilled(tiny_encoder, diversity_checker=None), toy)
     assert isinstance(clf.diversity_checker_, CrossEntropyClassifier)
     assert (clf.diversity_checker_.max_epochs, clf.diversity_checker_.batch_size) == (2, 4)
 
 
 def test_experts_that_rule_out_each_others_class_leave_both_as_likely(tiny_encoder, toy):
     experts = {"quality_checker": frozen(fresh=1.0, rotten=0.0), "diversity_checker": frozen(fresh=0.0, rotten=1.0)}
-    clf = quick(tiny_encoder, **experts).fit(toy["X"], toy["y"])
+    clf = distilled(tiny_encoder, **experts).fit(toy["X"], toy["y"])
     np.testing.assert_allclose(clf.target_proba_, 0.5)
 
 
@@ -156,7 +127,7 @@ def test_experts_that_rule_out_each_others_class_leave_both_as_likely(tiny_encod
 
 def test_columns_of_a_teacher_are_matched_by_name_and_further_classes_left_out(tiny_encoder, toy):
     teacher = frozen(rotten=0.2, odd=0.5, fresh=0.3)
-    clf = quick(tiny_encoder, quality_checker=teacher).fit(toy["X"], toy["y"])
+    clf = distilled(tiny_encoder, quality_checker=teacher).fit(toy["X"], toy["y"])
     assert clf.classes_.tolist() == ["fresh", "rotten"]
     np.testing.assert_allclose(clf.target_proba_, [[0.6, 0.4]] * 12)
     np.testing.assert_allclose(clf.quality_proba_, [0.3, 0.2] * 6)
@@ -167,8 +138,8 @@ def test_rows_of_a_class_without_real_rows_can_keep_their_label(tiny_encoder, to
     with pytest.raises(
         ValueError, match=r"no rows of \['mixed'\].*missing_real='warn': those rows then keep their labels"
     ):
-        fit(quick(tiny_encoder), toy)
-    clf = quick(tiny_encoder, missing_real="warn", max_epochs=30, lr=3e-3)
+        fit(distilled(tiny_encoder), toy)
+    clf = distilled(tiny_encoder, missing_real="warn", max_epochs=30, lr=3e-3)
     with pytest.warns(SkweightWarning, match=r"SKW021: .*\['mixed'\]; their 3 synthetic rows keep their labels"):
         fit(clf, toy)
     assert clf.classes_.tolist() == ["fresh", "mixed", "rotten"]
@@ -182,7 +153,8 @@ def test_rows_of_a_class_without_real_rows_can_keep_their_label(tiny_encoder, to
 def test_rows_of_a_class_that_the_second_expert_does_not_know_keep_their_label(tiny_encoder, toy):
     toy["y"][9:] = ["mixed"] * 3
     quality = frozen(fresh=0.6, mixed=0.2, rotten=0.2)
-    clf = quick(tiny_encoder, quality_checker=quality, diversity_checker=frozen(fresh=0.5, rotten=0.5), exponent=1.0)
+    diversity = frozen(fresh=0.5, rotten=0.5)
+    clf = distilled(tiny_encoder, quality_checker=quality, diversity_checker=diversity, exponent=1.0)
     clf.fit(toy["X"], toy["y"])
     np.testing.assert_allclose(clf.target_proba_, [[0.75, 0, 0.25]] * 9 + [[0, 1, 0]] * 3)
 
@@ -194,7 +166,7 @@ def test_marked_and_dropped_rows_have_no_target(tiny_encoder, toy):
     X, y, is_real = stack_real(**toy)
     X = list(X)
     X[3] = None
-    clf = quick(tiny_encoder, on_bad_rows="drop")
+    clf = distilled(tiny_encoder, on_bad_rows="drop")
     with pytest.warns(SkweightWarning, match="SKW014"):
         clf.fit(X, y, is_real=is_real)
     without = is_real | (np.arange(18) == 3)
@@ -207,8 +179,8 @@ def test_marked_and_dropped_rows_have_no_target(tiny_encoder, toy):
 
 def test_real_rows_that_join_the_training_teach_their_own_labels(tiny_encoder, toy):
     knows_nothing = {"quality_checker": frozen(fresh=0.5, rotten=0.5), "max_epochs": 30, "lr": 3e-3}
-    alone = fit(quick(tiny_encoder, **knows_nothing), toy)
-    joined = fit(quick(tiny_encoder, real_weight=5.0, **knows_nothing), toy)
+    alone = fit(distilled(tiny_encoder, **knows_nothing), toy)
+    joined = fit(distilled(tiny_encoder, real_weight=5.0, **knows_nothing), toy)
     assert label_proba(alone, toy["real_X"], toy["real_y"]).max() < 0.6
     assert label_proba(joined, toy["real_X"], toy["real_y"]).min() > 0.7
     np.testing.assert_array_equal(joined.target_proba_, np.full((12, 2), 0.5))
@@ -216,18 +188,18 @@ def test_real_rows_that_join_the_training_teach_their_own_labels(tiny_encoder, t
 
 def test_weight_of_real_rows_is_a_multiple_of_the_mean_weight(tiny_encoder, toy):
     X, y, is_real = stack_real(**toy)
-    clf = quick(tiny_encoder, real_weight=3.0).fit(X, y, is_real=is_real)
+    clf = distilled(tiny_encoder, real_weight=3.0).fit(X, y, is_real=is_real)
     np.testing.assert_array_equal(clf.sample_weight_, np.where(is_real, 3.0, 1.0))
 
 
 def test_sample_weight_says_how_much_a_text_counts(tiny_encoder, toy):
-    class Halves(Constant):
+    class Halves(ConstantChecker):
         def predict_proba(self, X):
             return np.repeat([[0.9, 0.1], [0.1, 0.9]], 6, axis=0)
 
     toy["X"] = ["good film", "bad film"] * 6  # the same texts in both halves, of which the teacher thinks otherwise
-    teacher = FrozenEstimator(Halves({"fresh": 0.5, "rotten": 0.5}).fit(None, None))
-    clf = quick(tiny_encoder, quality_checker=teacher, max_epochs=20, lr=3e-3)
+    teacher = FrozenEstimator(Halves({"fresh": 0.5, "rotten": 0.5}))
+    clf = distilled(tiny_encoder, quality_checker=teacher, max_epochs=20, lr=3e-3)
     weight = np.repeat([1.75, 0.25], 6)
     fit(clf, toy, sample_weight=weight)
     np.testing.assert_allclose(clf.sample_weight_, weight)
@@ -236,7 +208,7 @@ def test_sample_weight_says_how_much_a_text_counts(tiny_encoder, toy):
 
 
 def test_early_stopping_watches_the_labels_of_held_out_real_rows(tiny_encoder, toy):
-    clf = fit(quick(tiny_encoder, early_stopping=True, validation_fraction=0.4, max_epochs=5, lr=1e-2), toy)
+    clf = fit(distilled(tiny_encoder, early_stopping=True, validation_fraction=0.4, max_epochs=5, lr=1e-2), toy)
     held = clf.real_validation_indices_
     X, y = [toy["real_X"][i] for i in held], [toy["real_y"][i] for i in held]
     best = clf.history_[clf.best_epoch_ - 1]
@@ -247,7 +219,7 @@ def test_early_stopping_watches_the_labels_of_held_out_real_rows(tiny_encoder, t
 
 
 def test_saved_classifier_comes_back_with_its_targets(tiny_encoder, toy, tmp_path):
-    clf = fit(quick(tiny_encoder, exponent=0.25, diversity_checker="fast"), toy)
+    clf = fit(distilled(tiny_encoder, exponent=0.25, diversity_checker="fast"), toy)
     clf.save_pretrained(tmp_path)
     loaded = DistilledClassifier.from_pretrained(tmp_path)
     assert (loaded.exponent, loaded.diversity_checker, loaded.quality_checker) == (0.25, "fast", None)
@@ -256,36 +228,22 @@ def test_saved_classifier_comes_back_with_its_targets(tiny_encoder, toy, tmp_pat
     np.testing.assert_array_equal(loaded.predict_proba(toy["X"]), clf.predict_proba(toy["X"]))
 
 
-class CountedRegression(LogisticRegression):
-    """Logistic regression that counts how often any of its kind was fitted and asked."""
-
-    calls = 0
-
-    def fit(self, X, y, sample_weight=None):
-        CountedRegression.calls += 1
-        return super().fit(X, y, sample_weight)
-
-    def predict_proba(self, X):
-        CountedRegression.calls += 1
-        return super().predict_proba(X)
-
-
 def test_with_memory_both_experts_are_fitted_and_asked_once(tiny_encoder, toy, tmp_path):
     checkers = {
         name: make_pipeline(TfidfVectorizer(), CountedRegression(C=C)) for name, C in (("quality", 1), ("diversity", 9))
     }
     checkers = {f"{name}_checker": checker for name, checker in checkers.items()}
-    CountedRegression.calls = 0
+    CountedRegression.count_from_zero()
     for exponent in (0.5, 1.0, 0.5):
-        cached = fit(quick(tiny_encoder, memory=tmp_path, exponent=exponent, **checkers), toy)
-    assert CountedRegression.calls == 4
-    plain = fit(quick(tiny_encoder, **checkers), toy)
+        cached = fit(distilled(tiny_encoder, memory=tmp_path, exponent=exponent, **checkers), toy)
+    assert (CountedRegression.fits, CountedRegression.scores) == (2, 2)
+    plain = fit(distilled(tiny_encoder, **checkers), toy)
     np.testing.assert_array_equal(cached.target_proba_, plain.target_proba_)
     assert torch.equal(parameters(cached), parameters(plain))
     # IMP asks the same experts the same.
-    CountedRegression.calls = 0
+    CountedRegression.count_from_zero()
     imp = fit(IMPClassifier(tiny_encoder, memory=tmp_path, **checkers, **QUICK), toy)
-    assert CountedRegression.calls == 0
+    assert (CountedRegression.fits, CountedRegression.scores) == (0, 0)
     np.testing.assert_array_equal(imp.quality_proba_, plain.quality_proba_)
 
 
@@ -293,9 +251,9 @@ def test_with_memory_both_experts_are_fitted_and_asked_once(tiny_encoder, toy, t
 def test_invalid_parameters_are_refused_at_fit(params, tiny_encoder, toy):
     (name,) = params
     with pytest.raises(ValueError, match=f"The '{name}' parameter of DistilledClassifier must be"):
-        fit(quick(tiny_encoder, **params), toy)
+        fit(distilled(tiny_encoder, **params), toy)
 
 
 def test_without_real_rows_a_fitted_teacher_is_asked_for(tiny_encoder, toy):
     with pytest.raises(ValueError, match=r"DistilledClassifier.fit needs real data: .*FrozenEstimator\(checker\)"):
-        quick(tiny_encoder).fit(toy["X"], toy["y"])
+        distilled(tiny_encoder).fit(toy["X"], toy["y"])

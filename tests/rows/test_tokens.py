@@ -1,4 +1,4 @@
-"""Texts in, token arrays out, batches of similar length."""
+"""Texts in, token arrays out."""
 
 import re
 import tracemalloc
@@ -6,18 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import WORDS
+from helpers import WORDS, resident_megabytes
 from transformers import AutoTokenizer
 
-from skweight._text import (
-    bucketed_batches,
-    check_texts,
-    name_rows,
-    sorted_batches,
-    tokenize,
-    warn_if_truncated,
-    warn_if_unknown,
-)
+from skweight._text import tokenize, warn_if_truncated, warn_if_unknown
 from skweight.exceptions import SkweightWarning
 
 
@@ -44,68 +36,6 @@ def padded(texts, tokenizer, max_length=64):
 
 def rows_of(tokens):
     return [tokens.ids[tokens.offsets[i] : tokens.offsets[i + 1]].tolist() for i in range(len(tokens))]
-
-
-# -- check_texts ------------------------------------------------------------------------------------------------------
-
-
-def test_texts_come_back_as_a_list_of_plain_strings_and_all_rows_kept():
-    texts, kept = check_texts(np.array(["a film", "a plot"]))
-    assert texts == ["a film", "a plot"]
-    assert [type(text) for text in texts] == [str, str]
-    assert kept.tolist() == [0, 1]
-
-
-def test_texts_of_a_string_subclass_come_back_as_plain_strings():
-    texts, _ = check_texts([np.str_("a film"), np.str_("a plot")])
-    assert [type(text) for text in texts] == [str, str]
-
-
-def test_pairs_come_back_as_tuples():
-    texts, kept = check_texts([["a film", "a plot"], ("a cast", "a story")])
-    assert texts == [("a film", "a plot"), ("a cast", "a story")]
-    assert kept.tolist() == [0, 1]
-
-
-def test_a_row_of_two_strings_is_a_pair_and_no_text_of_two_words():
-    assert check_texts([["good", "bad"]])[0] == [("good", "bad")]
-
-
-def test_dropped_rows_are_left_out_of_the_kept_ones():
-    texts, kept = check_texts(["a film", None, "a plot", float("nan")], drop_missing=True)
-    assert texts == ["a film", "a plot"]
-    assert kept.tolist() == [0, 2]
-
-
-def test_a_pair_is_dropped_if_either_text_is_missing():
-    texts, kept = check_texts([("a", "b"), (None, "b"), ("a", None), ("c", "d")], drop_missing=True)
-    assert texts == [("a", "b"), ("c", "d")]
-    assert kept.tolist() == [0, 3]
-
-
-def test_the_list_that_was_passed_is_not_handed_back():
-    X = ["a film", "a plot"]
-    texts, _ = check_texts(X)
-    X[0] = "changed"
-    assert texts == ["a film", "a plot"]
-
-
-def test_a_pair_is_empty_only_if_both_texts_are():
-    with pytest.warns(SkweightWarning, match=r"^SKW010: 1 of 3 texts in X are empty\.$"):
-        check_texts([("", " "), ("", "a"), ("a", "")])
-
-
-@pytest.mark.parametrize(
-    ("n", "spelled"),
-    [
-        (1, "row 0"),
-        (2, "rows 0, 1"),
-        (10, "rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
-        (22, "rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (+12 more)"),
-    ],
-)
-def test_rows_are_spelled_out_up_to_ten(n, spelled):
-    assert name_rows(list(range(n))) == spelled
 
 
 # -- tokenising -------------------------------------------------------------------------------------------------------
@@ -278,80 +208,6 @@ def assert_same(tokens, expected):
     assert (tokens.pad_id, tokens.source) == (expected.pad_id, expected.source)
 
 
-# -- batches ----------------------------------------------------------------------------------------------------------
-
-
-def random_lengths(n, seed=0):
-    return np.random.RandomState(seed).randint(3, 129, n)
-
-
-def padding_share(batches, lengths):
-    """Share of the places in all batches that hold padding."""
-    places = sum(len(rows) * lengths[rows].max() for rows in batches)
-    return 1 - lengths.sum() / places
-
-
-@pytest.mark.parametrize("batch_size", [1, 7, 32, 5000])
-@pytest.mark.parametrize("n", [1, 31, 32, 33, 3000])
-def test_training_batches_hold_every_row_once_in_the_expected_number_of_batches(n, batch_size):
-    batches = bucketed_batches(random_lengths(n), batch_size, np.random.RandomState(0))
-    assert len(batches) == -(-n // batch_size)
-    np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(n))
-    assert max(len(rows) for rows in batches) == min(batch_size, n)
-
-
-def test_training_batches_change_from_epoch_to_epoch_and_with_the_seed_alone():
-    lengths = random_lengths(500)
-    rng = np.random.RandomState(0)
-    first, second = bucketed_batches(lengths, 16, rng), bucketed_batches(lengths, 16, rng)
-    again = bucketed_batches(lengths, 16, np.random.RandomState(0))
-    assert [rows.tolist() for rows in first] == [rows.tolist() for rows in again]
-    assert [rows.tolist() for rows in first] != [rows.tolist() for rows in second]
-    # Not the order of the batches alone: other rows meet.
-    assert {frozenset(rows.tolist()) for rows in first} != {frozenset(rows.tolist()) for rows in second}
-
-
-def test_training_batches_come_in_no_order_of_length():
-    lengths = random_lengths(3200)
-    mean = [lengths[rows].mean() for rows in bucketed_batches(lengths, 32, np.random.RandomState(0))]
-    assert abs(np.corrcoef(mean, np.arange(len(mean)))[0, 1]) < 0.3
-
-
-def test_training_batches_hold_little_padding():
-    lengths = random_lengths(3200)
-    order = np.random.RandomState(0).permutation(3200)
-    unsorted = [order[i : i + 32] for i in range(0, 3200, 32)]
-    assert padding_share(unsorted, lengths) > 0.4
-    assert padding_share(bucketed_batches(lengths, 32, np.random.RandomState(0)), lengths) < 0.03
-
-
-@pytest.mark.parametrize("max_tokens", [1, 200, 4096, 10**6])
-def test_prediction_batches_hold_every_row_once_and_no_more_tokens_than_allowed(max_tokens):
-    lengths = random_lengths(1000)
-    batches = sorted_batches(lengths, max_tokens)
-    np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(1000))
-    for rows in batches:
-        assert len(rows) * lengths[rows].max() <= max_tokens or len(rows) == 1
-
-
-def test_prediction_batches_are_as_full_as_allowed():
-    lengths = random_lengths(1000)
-    for rows in sorted_batches(lengths, 4096)[:-1]:
-        assert (len(rows) + 1) * lengths[rows].max() > 4096
-
-
-def test_prediction_batches_begin_with_the_longest_rows():
-    lengths = random_lengths(1000)
-    order = np.concatenate(sorted_batches(lengths))
-    assert (np.diff(lengths[order]) <= 0).all()
-
-
-def test_prediction_batches_hold_little_padding():
-    lengths = random_lengths(1000)
-    assert padding_share([np.arange(i, i + 50) for i in range(0, 1000, 50)], lengths) > 0.4
-    assert padding_share(sorted_batches(lengths), lengths) < 0.1
-
-
 # -- memory -----------------------------------------------------------------------------------------------------------
 
 
@@ -400,10 +256,6 @@ def test_a_million_texts_fit_into_200_megabytes(tokenizer):
     assert len(tokens) == 1_000_000
     assert (tokens.ids.nbytes + tokens.offsets.nbytes) / 1e6 < 200
     assert growth < 200
-
-
-def resident_megabytes():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 @pytest.mark.parametrize("filler", [" ", "x", "\U0001f469\u200d"], ids=["blanks", "one word", "joined emoji"])

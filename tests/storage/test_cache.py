@@ -1,16 +1,20 @@
 import shutil
+import sys
+import types
+from collections import Counter
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
+from helpers import QUICK, CountedRegression, watch
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from transformers import AutoModelForSequenceClassification
 
 import skweight._base
 import skweight._checkers
@@ -20,27 +24,12 @@ from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning
 from skweight.model_selection import RealKFold, stack_real
 
-QUICK = {"max_epochs": 1, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
-
-
-class CountedRegression(LogisticRegression):
-    """Logistic regression that counts how often any of its kind was fitted and asked."""
-
-    fits = 0
-    scores = 0
-
-    def fit(self, X, y, sample_weight=None):
-        CountedRegression.fits += 1
-        return super().fit(X, y, sample_weight)
-
-    def predict_proba(self, X):
-        CountedRegression.scores += 1
-        return super().predict_proba(X)
+BRIEF = {**QUICK, "max_epochs": 1}
 
 
 @pytest.fixture(autouse=True)
 def _count_from_zero():
-    CountedRegression.fits = CountedRegression.scores = 0
+    CountedRegression.count_from_zero()
 
 
 @pytest.fixture
@@ -61,7 +50,7 @@ def fit(classifier, data, **changed):
 
 
 def counted(cls=DIMPClassifier, memory=None, **params):
-    return cls("passthrough", quality_checker=CountedRegression(), memory=memory, **{**QUICK, **params})
+    return cls("passthrough", quality_checker=CountedRegression(), memory=memory, **{**BRIEF, **params})
 
 
 def text_checker():
@@ -77,7 +66,7 @@ def test_a_grid_over_loss_and_training_options_fits_the_checker_once_for_each_fo
     settings = {"cv": RealKFold(3, is_real=is_real), "refit": False, "error_score": "raise"}
     plain = GridSearchCV(counted(), grid, **settings).fit(X, y, is_real=is_real)
     assert CountedRegression.fits == 16 * 3
-    CountedRegression.fits = CountedRegression.scores = 0
+    CountedRegression.count_from_zero()
     cached = GridSearchCV(counted(memory=tmp_path), grid, **settings).fit(X, y, is_real=is_real)
     assert (CountedRegression.fits, CountedRegression.scores) == (3, 3)
     for key, values in plain.cv_results_.items():
@@ -107,16 +96,11 @@ def test_a_hit_leaves_the_same_classifier_behind(tmp_path, numbers):
 
 
 def test_network_checkers_are_trained_once_and_texts_tokenised_once(tmp_path, tiny_encoder, toy, monkeypatch):
-    calls = []
-    for module, name in ((skweight._net, "train"), (skweight._base, "tokenize")):
-        real = getattr(module, name)
-        monkeypatch.setattr(
-            module, name, lambda *args, _name=name, _real=real, **kwargs: calls.append(_name) or _real(*args, **kwargs)
-        )
-    clf = IMPClassifier(tiny_encoder, memory=tmp_path, **QUICK).set_params(quality_checker__max_epochs=1)
+    trained, tokenised = watch(monkeypatch, skweight._net, "train"), watch(monkeypatch, skweight._base, "tokenize")
+    clf = IMPClassifier(tiny_encoder, memory=tmp_path, **BRIEF).set_params(quality_checker__max_epochs=1)
     fits = [fit(clf.set_params(gamma=gamma), toy) for gamma in (1.0, 0.0, 1.0)]
-    assert calls.count("train") == 2 + 3
-    assert calls.count("tokenize") == 2  # X and real_X
+    assert len(trained) == 2 + 3
+    assert len(tokenised) == 2  # X and real_X
     np.testing.assert_array_equal(fits[0].sample_weight_, fits[2].sample_weight_)
     np.testing.assert_array_equal(
         fits[0].predict_proba(toy["real_X"]), fit(clf.set_params(memory=None), toy).predict_proba(toy["real_X"])
@@ -124,25 +108,18 @@ def test_network_checkers_are_trained_once_and_texts_tokenised_once(tmp_path, ti
 
 
 def test_eight_settings_on_three_folds_train_24_networks_and_three_checkers(tmp_path, tiny_encoder, toy, monkeypatch):
-    trained = []
-    real = skweight._net.train
-    monkeypatch.setattr(
-        skweight._net,
-        "train",
-        lambda *args, title, **kwargs: trained.append(title) or real(*args, title=title, **kwargs),
-    )
+    trained = watch(monkeypatch, skweight._net, "train")
     X, y, is_real = stack_real(**toy)
-    clf = DIMPClassifier(tiny_encoder, memory=tmp_path, **QUICK).set_params(quality_checker__max_epochs=1)
+    clf = DIMPClassifier(tiny_encoder, memory=tmp_path, **BRIEF).set_params(quality_checker__max_epochs=1)
     grid = {"gamma": [0.5, 1.0], "clip": [None, 5.0], "normalize": [None, "batch"]}
     folds = RealKFold(3, is_real=is_real)
     GridSearchCV(clf, grid, cv=folds, refit=False, error_score="raise").fit(X, y, is_real=is_real)
-    assert (trained.count("DIMPClassifier"), trained.count("quality checker")) == (24, 3)
-    assert len(trained) == 27
+    assert Counter(call.title for call in trained) == {"DIMPClassifier": 24, "quality checker": 3}
 
 
 def test_a_frozen_checker_is_neither_copied_nor_fitted_and_asked_once(tmp_path, numbers):
     checker = CountedRegression().fit(numbers["real_X"], numbers["real_y"])
-    CountedRegression.fits = 0
+    CountedRegression.count_from_zero()
     clf = counted(memory=tmp_path).set_params(quality_checker=FrozenEstimator(checker))
     fitted = [fit(clf.set_params(gamma=gamma), {"X": numbers["X"], "y": numbers["y"]}) for gamma in (1.0, 2.0)]
     assert (CountedRegression.fits, CountedRegression.scores) == (0, 1)
@@ -154,10 +131,10 @@ def test_a_frozen_checker_is_neither_copied_nor_fitted_and_asked_once(tmp_path, 
 def test_a_frozen_checker_does_without_the_folder_of_its_encoder(tmp_path, tiny_encoder, toy):
     gone = tmp_path / "encoder"
     shutil.copytree(tiny_encoder, gone)
-    checker = CrossEntropyClassifier(str(gone), **QUICK).fit(toy["real_X"], toy["real_y"])
+    checker = CrossEntropyClassifier(str(gone), **BRIEF).fit(toy["real_X"], toy["real_y"])
     shutil.rmtree(gone)
     frozen = FrozenEstimator(checker)
-    clf = DIMPClassifier(tiny_encoder, quality_checker=frozen, memory=tmp_path / "cache", **QUICK)
+    clf = DIMPClassifier(tiny_encoder, quality_checker=frozen, memory=tmp_path / "cache", **BRIEF)
     for _ in range(2):
         clf.fit(toy["X"], toy["y"])
     np.testing.assert_allclose(clf.quality_proba_, label_proba(checker, toy["X"], toy["y"]), rtol=1e-6)
@@ -168,32 +145,26 @@ def test_without_memory_nothing_is_looked_up(tiny_encoder, toy, monkeypatch):
     looked_up = []
     for name in ("describe", "version"):
         monkeypatch.setattr(skweight._checkers, name, lambda value, _name=name: looked_up.append(_name))
-    fit(IMPClassifier(tiny_encoder, quality_checker=text_checker(), diversity_checker=text_checker(), **QUICK), toy)
+    fit(IMPClassifier(tiny_encoder, quality_checker=text_checker(), diversity_checker=text_checker(), **BRIEF), toy)
     assert not looked_up
 
 
 def test_a_search_over_lr_fits_imps_default_diversity_checker_once_if_it_is_set_apart(tmp_path, numbers, monkeypatch):
-    trained = []
-    real = skweight._net.train
-    monkeypatch.setattr(
-        skweight._net,
-        "train",
-        lambda *args, title, **kwargs: trained.append(title) or real(*args, title=title, **kwargs),
-    )
+    trained = watch(monkeypatch, skweight._net, "train")
     clf = counted(IMPClassifier, memory=tmp_path)
     for lr in (1e-3, 1e-2):
         fit(clf.set_params(lr=lr), numbers)
-    assert trained.count("diversity checker") == 2
+    assert [call.title for call in trained].count("diversity checker") == 2
     clf.set_params(diversity_checker__lr=5e-3)
     for lr in (1e-3, 1e-2):
         fit(clf.set_params(lr=lr), numbers)
-    assert trained.count("diversity checker") == 3
+    assert [call.title for call in trained].count("diversity checker") == 3
     assert CountedRegression.fits == 1
 
 
 def test_without_a_random_state_all_fits_share_the_checkers_seed(tmp_path, numbers):
-    checker = CrossEntropyClassifier("passthrough", **{**QUICK, "random_state": None})
-    clf = DIMPClassifier("passthrough", quality_checker=checker, memory=tmp_path, **{**QUICK, "random_state": None})
+    checker = CrossEntropyClassifier("passthrough", **{**BRIEF, "random_state": None})
+    clf = DIMPClassifier("passthrough", quality_checker=checker, memory=tmp_path, **{**BRIEF, "random_state": None})
     first, second = fit(clf, numbers), fit(clf, numbers)
     np.testing.assert_array_equal(first.quality_proba_, second.quality_proba_)
     assert not np.array_equal(first.predict_proba(numbers["X"]), second.predict_proba(numbers["X"]))
@@ -201,7 +172,7 @@ def test_without_a_random_state_all_fits_share_the_checkers_seed(tmp_path, numbe
 
 def test_warnings_about_texts_come_again_when_the_tokens_are_found(tmp_path, tiny_encoder, toy):
     toy["X"][0] = "good " * 30
-    clf = DIMPClassifier(tiny_encoder, quality_checker=text_checker(), memory=tmp_path, **QUICK)
+    clf = DIMPClassifier(tiny_encoder, quality_checker=text_checker(), memory=tmp_path, **BRIEF)
     for _ in range(2):
         with pytest.warns(SkweightWarning, match="SKW011: 1 of 12 texts in X"):
             fit(clf, toy)
@@ -287,9 +258,9 @@ def test_weights_of_real_rows_are_part_of_the_data(tmp_path, numbers):
 def test_edited_files_of_an_encoder_are_another_encoder(tmp_path, tiny_encoder, toy):
     encoder = tmp_path / "encoder"
     shutil.copytree(tiny_encoder, encoder)
-    clf = DIMPClassifier(str(encoder), memory=tmp_path / "cache", **QUICK).set_params(quality_checker__max_epochs=1)
+    clf = DIMPClassifier(str(encoder), memory=tmp_path / "cache", **BRIEF).set_params(quality_checker__max_epochs=1)
     first = fit(clf, toy)
-    module = skweight._net.AutoModelForSequenceClassification.from_pretrained(encoder)
+    module = AutoModelForSequenceClassification.from_pretrained(encoder)
     next(module.base_model.parameters()).data.mul_(10)
     module.base_model.save_pretrained(encoder)
     second = fit(clf, toy)
@@ -300,7 +271,7 @@ def test_edited_files_of_an_encoder_are_another_encoder(tmp_path, tiny_encoder, 
 def test_an_edited_tokenizer_is_another_tokenizer(tmp_path, tiny_encoder, toy):
     encoder = tmp_path / "encoder"
     shutil.copytree(tiny_encoder, encoder)
-    clf = DIMPClassifier(str(encoder), quality_checker=text_checker(), memory=tmp_path / "cache", **QUICK)
+    clf = DIMPClassifier(str(encoder), quality_checker=text_checker(), memory=tmp_path / "cache", **BRIEF)
     fit(clf, toy)
     tokenizer = (encoder / "tokenizer.json").read_text().replace('"good"', '"gud"')
     (encoder / "tokenizer.json").write_text(tokenizer)
@@ -312,9 +283,6 @@ def test_an_edited_tokenizer_is_another_tokenizer(tmp_path, tiny_encoder, toy):
 
 def module_with(code, monkeypatch):
     """Import a module `user_code` of that source, as if the user had edited and reloaded it."""
-    import sys
-    import types
-
     module = types.ModuleType("user_code")
     exec(code, module.__dict__)
     monkeypatch.setitem(sys.modules, "user_code", module)
@@ -333,7 +301,7 @@ def test_an_edited_function_of_a_checker_fits_it_anew(after, tmp_path, numbers, 
     for code in ("def clean(X):\n    return X * 1.0", after, after):
         clean = module_with(code, monkeypatch).clean
         checker = make_pipeline(FunctionTransformer(clean), CountedRegression())
-        fit(DIMPClassifier("passthrough", quality_checker=checker, memory=tmp_path, **QUICK), numbers)
+        fit(DIMPClassifier("passthrough", quality_checker=checker, memory=tmp_path, **BRIEF), numbers)
     assert CountedRegression.fits == 2
 
 
@@ -351,14 +319,14 @@ def test_an_edited_class_of_a_checker_fits_it_anew(tmp_path, numbers, monkeypatc
     means = []
     for share in ("0.25", "0.75"):
         checker = module_with(code.replace("SHARE", share), monkeypatch).Constant()
-        clf = DIMPClassifier("passthrough", quality_checker=checker, memory=tmp_path, **QUICK)
+        clf = DIMPClassifier("passthrough", quality_checker=checker, memory=tmp_path, **BRIEF)
         means.append(fit(clf, numbers).quality_proba_[numbers["y"] == 0].mean())
     assert means == [0.25, 0.75]
 
 
 def test_a_checker_that_cannot_be_pickled_is_fitted_without_the_cache(tmp_path, numbers):
     checker = make_pipeline(FunctionTransformer(lambda X: X), CountedRegression())
-    clf = DIMPClassifier("passthrough", quality_checker=checker, memory=tmp_path, **QUICK)
+    clf = DIMPClassifier("passthrough", quality_checker=checker, memory=tmp_path, **BRIEF)
     for _ in range(2):
         with pytest.warns(SkweightWarning, match=r"SKW050: .* cannot be pickled"):
             fit(clf, numbers)

@@ -3,6 +3,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
+from helpers import QUICK, Record, parameters
 from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,7 +15,6 @@ from skweight._net import load_module, load_tokenizer
 from skweight._shortcuts import _attend, _dropout, first_token, quick_dropout, used_vocabulary
 from skweight.baselines import CrossEntropyClassifier
 
-QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
 SIZES = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "pad_token_id": 1}
 DISTILBERT = {"vocab_size": 50, "dim": 32, "n_heads": 4, "hidden_dim": 64, "n_layers": 2, "pad_token_id": 1}
 FIRST_TOKEN_READERS = ["bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"]
@@ -22,20 +22,14 @@ OTHERS = ["albert", "gpt2", "llama", "modernbert"]
 
 
 class Spy(Callback):
-    """Keeps the gradients of every step. A class attribute, because estimators clone their callbacks."""
+    """Keeps the gradients of every step."""
 
-    steps: list = []
-
-    def on_train_begin(self, net, **kwargs):
-        type(self).steps = []
+    def __init__(self, steps):
+        self.steps = steps
 
     def on_grad_computed(self, net, named_parameters, batch=None, **kwargs):
         gradients = {name: p.grad.clone() for name, p in named_parameters if p.grad is not None}
-        type(self).steps.append(gradients)
-
-
-def state(module):
-    return torch.cat([p.detach().ravel() for p in module.parameters()])
+        self.steps.append(gradients)
 
 
 def random_model(model_type, **kwargs):
@@ -246,11 +240,10 @@ def test_gradients_of_a_step_are_those_of_one_row_at_a_time(minilm, tmp_path, th
     AutoTokenizer.from_pretrained(minilm).save_pretrained(tmp_path)
     X, y = themes["X"][:24], themes["y"][:24]
     weight = np.linspace(0.2, 3, 24)
-    clf = CrossEntropyClassifier(
-        tmp_path, max_epochs=1, batch_size=24, random_state=0, precision="fp32", max_grad_norm=None, callbacks=[Spy()]
-    )
-    clf.fit(X, y, sample_weight=weight)
-    (gradients,) = Spy.steps
+    settings = {"max_epochs": 1, "batch_size": 24, "random_state": 0, "precision": "fp32", "max_grad_norm": None}
+    steps = Record()
+    CrossEntropyClassifier(tmp_path, **settings, callbacks=[Spy(steps)]).fit(X, y, sample_weight=weight)
+    (gradients,) = steps
 
     names, target = np.unique(y, return_inverse=True)
     seed = int(np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=3)[0])
@@ -287,7 +280,7 @@ def test_training_the_used_embeddings_alone_changes_nothing(params, tiny_encoder
     used = clone(clf).fit(**toy)
     whole_vocabulary()
     whole = clone(clf).fit(**toy)
-    torch.testing.assert_close(state(used.module_), state(whole.module_), rtol=0, atol=1e-6)
+    torch.testing.assert_close(parameters(used), parameters(whole), rtol=0, atol=1e-6)
     assert [name for name, _ in used.module_.named_parameters()] == [n for n, _ in whole.module_.named_parameters()]
     assert type(used.module_.get_input_embeddings()) is torch.nn.Embedding
 
@@ -310,10 +303,11 @@ def test_used_embeddings_get_the_gradients_of_the_whole_matrix(model_type):
 
 
 def test_only_embeddings_of_tokens_that_occur_are_in_the_optimiser_and_move(tiny_encoder, toy):
-    clf = CrossEntropyClassifier(tiny_encoder, **QUICK, callbacks=[Spy()]).fit(toy["X"], toy["y"])
+    steps = Record()
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK, callbacks=[Spy(steps)]).fit(toy["X"], toy["y"])
     tokenizer = load_tokenizer(tiny_encoder)
     used = {token for row in tokenizer(toy["X"])["input_ids"] for token in row} | {tokenizer.pad_token_id}
-    assert (len(used), 32) in {tuple(gradient.shape) for gradient in Spy.steps[0].values()}
+    assert (len(used), 32) in {tuple(gradient.shape) for gradient in steps[0].values()}
     before = load_module(tiny_encoder, ["fresh", "rotten"], 0).get_input_embeddings().weight
     moved = (embeddings(clf) != before).any(dim=1).nonzero()[:, 0].tolist()
     assert set(moved) == used - {tokenizer.pad_token_id}
@@ -341,7 +335,7 @@ def test_padding_that_the_embedding_does_not_know_of_is_looked_up(tiny_encoder, 
     used = clone(clf).fit(toy["X"], toy["y"])
     whole_vocabulary()
     whole = clone(clf).fit(toy["X"], toy["y"])
-    torch.testing.assert_close(state(used.module_), state(whole.module_), rtol=0, atol=1e-6)
+    torch.testing.assert_close(parameters(used), parameters(whole), rtol=0, atol=1e-6)
 
 
 def test_a_callback_may_evaluate_texts_with_words_that_training_does_not_see(tiny_encoder, toy):

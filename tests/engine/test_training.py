@@ -1,48 +1,33 @@
-import logging
+"""The optimiser, its schedule, interruptions, precision and device."""
 
 import numpy as np
 import pytest
 import torch
+from helpers import QUICK, Record, parameters
 from skorch.callbacks import Callback
-from transformers import AutoConfig, AutoModelForSequenceClassification, BertForSequenceClassification
-from transformers.utils import logging as transformers_logging
 
 from skweight import DIMPClassifier
-from skweight._net import (
-    length_limit,
-    load_module,
-    load_tokenizer,
-    resolve_device,
-    resolve_precision,
-)
+from skweight._net import load_module, load_tokenizer, resolve_device, resolve_precision
 from skweight.baselines import CrossEntropyClassifier
-
-QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
 
 
 class Spy(Callback):
-    """Reads the optimiser while it works. Class attributes, because estimators clone their callbacks."""
+    """Reads the optimiser while it works."""
 
-    steps: list = []
-
-    def on_train_begin(self, net, **kwargs):
-        type(self).steps = []
+    def __init__(self, steps):
+        self.steps = steps
 
     def on_grad_computed(self, net, named_parameters, **kwargs):
         gradients = [p.grad for _, p in named_parameters if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients])).item()
         groups = [(g["lr"], g["weight_decay"], g["params"]) for g in net.optimizer_.param_groups]
-        type(self).steps.append((norm, groups, net.module_.training))
+        self.steps.append((norm, groups, net.module_.training))
 
 
 def spied(tiny_encoder, toy, **params):
-    clf = CrossEntropyClassifier(tiny_encoder, **{**QUICK, **params}, callbacks=[Spy()])
-    clf.fit(toy["X"], toy["y"])
-    return clf, Spy.steps
-
-
-def state(module):
-    return torch.cat([p.detach().ravel() for p in module.parameters()])
+    steps = Record()
+    clf = CrossEntropyClassifier(tiny_encoder, **{**QUICK, **params}, callbacks=[Spy(steps)])
+    return clf.fit(toy["X"], toy["y"]), steps
 
 
 # -- optimiser and schedule -------------------------------------------------------------------------------------------
@@ -84,10 +69,10 @@ def test_model_trains_with_dropout_and_predicts_without(tiny_encoder, toy):
 def test_net_params_reach_the_optimiser(tiny_encoder, toy):
     plain, _ = spied(tiny_encoder, toy)
     other, _ = spied(tiny_encoder, toy, net_params={"optimizer__betas": (0.5, 0.5)})
-    assert not torch.equal(state(plain.module_), state(other.module_))
+    assert not torch.equal(parameters(plain), parameters(other))
 
 
-def test_ten_steps_equal_a_plain_torch_loop(tiny_encoder, toy):
+def test_ten_steps_equal_a_plain_torch_loop(tiny_encoder, toy, tmp_path):
     """The engine adds nothing to AdamW on the mean cross-entropy: a loop written out reaches the same parameters."""
     order = []
 
@@ -98,16 +83,15 @@ def test_ten_steps_equal_a_plain_torch_loop(tiny_encoder, toy):
     # Without dropout the two runs have no randomness but the order of the rows, which is read off.
     module = load_module(tiny_encoder, ["fresh", "rotten"], seed=0)
     module.config.hidden_dropout_prob = module.config.attention_probs_dropout_prob = 0.0
-    folder = tiny_encoder + "-no-dropout"
-    module.save_pretrained(folder)
-    load_tokenizer(tiny_encoder).save_pretrained(folder)
+    module.save_pretrained(tmp_path)
+    load_tokenizer(tiny_encoder).save_pretrained(tmp_path)
 
-    clf = CrossEntropyClassifier(folder, **{**QUICK, "max_epochs": 5, "batch_size": 6}, callbacks=[Order()], lr=1e-3)
+    clf = CrossEntropyClassifier(tmp_path, **{**QUICK, "max_epochs": 5, "batch_size": 6}, callbacks=[Order()], lr=1e-3)
     clf.fit(toy["X"], toy["y"])
     rng = np.random.RandomState(0)
     seed = int(rng.randint(np.iinfo(np.int32).max, size=3)[0])
-    reference = load_module(folder, ["fresh", "rotten"], seed=seed).train()
-    tokenizer = load_tokenizer(folder)
+    reference = load_module(tmp_path, ["fresh", "rotten"], seed=seed).train()
+    tokenizer = load_tokenizer(tmp_path)
     optimiser = torch.optim.AdamW(reference.parameters(), lr=1e-3, weight_decay=0.0)
     target = torch.tensor([["fresh", "rotten"].index(label) for label in toy["y"]])
     for step, rows in enumerate(order):
@@ -119,7 +103,7 @@ def test_ten_steps_equal_a_plain_torch_loop(tiny_encoder, toy):
         torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
         optimiser.step()
     assert len(order) == 10
-    torch.testing.assert_close(state(clf.module_), state(reference), atol=1e-5, rtol=0)
+    torch.testing.assert_close(parameters(clf), parameters(reference), atol=1e-5, rtol=0)
 
 
 # -- interruptions ----------------------------------------------------------------------------------------------------
@@ -153,7 +137,7 @@ def test_half_precision_trains_nearly_the_same_model(precision, tiny_encoder, to
     full = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])
     half = CrossEntropyClassifier(tiny_encoder, **{**QUICK, "precision": precision}).fit(toy["X"], toy["y"])
     assert {p.dtype for p in half.module_.parameters()} == {torch.float32}
-    assert not torch.equal(state(half.module_), state(full.module_))
+    assert not torch.equal(parameters(half), parameters(full))
     np.testing.assert_allclose(half.predict_proba(toy["X"]), full.predict_proba(toy["X"]), atol=0.02)
 
 
@@ -202,65 +186,3 @@ def test_gpu_trains_and_its_pickle_opens_on_the_cpu(precision, tiny_encoder, toy
     copied = pickle.loads(pickle.dumps(clf))
     assert next(copied.module_.parameters()).device.type == "cpu"
     np.testing.assert_allclose(copied.predict_proba(toy["X"]), clf.predict_proba(toy["X"]), atol=1e-4)
-
-
-# -- loading ----------------------------------------------------------------------------------------------------------
-
-
-def test_head_depends_on_the_seed_alone(tiny_encoder):
-    one, two, other = (load_module(tiny_encoder, ["a", "b"], seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(one.classifier.weight, two.classifier.weight)
-    assert not torch.equal(one.classifier.weight, other.classifier.weight)
-    assert torch.equal(state(one.bert), state(other.bert))
-
-
-@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"]])
-def test_head_that_comes_with_the_encoder_is_drawn_anew(labels, tiny_encoder, toy, tmp_path):
-    trained = CrossEntropyClassifier(tiny_encoder, **QUICK, lr=1e-2).fit(toy["X"], toy["y"])
-    trained.save_pretrained(tmp_path)
-    module = load_module(tmp_path, labels, seed=0)
-    fresh = load_module(tiny_encoder, labels, seed=0)
-    assert torch.equal(state(module.bert), state(trained.module_.bert))
-    assert module.classifier.weight.shape == (len(labels), 32)
-    if len(labels) == 2:
-        assert not torch.equal(module.classifier.weight, trained.module_.classifier.weight)
-    assert module.classifier.weight.std().item() == pytest.approx(fresh.classifier.weight.std().item(), rel=0.5)
-    assert not module.classifier.bias.any()
-
-
-def test_folder_without_the_encoders_weights_is_refused(tiny_encoder, tmp_path):
-    config = AutoConfig.from_pretrained(tiny_encoder)
-    config.num_hidden_layers = 3  # one layer more than the checkpoint has
-    AutoModelForSequenceClassification.from_pretrained(tiny_encoder).save_pretrained(tmp_path)
-    config.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"parameters of the encoder are missing from .*random values"):
-        load_module(tmp_path, ["a", "b"], seed=0)
-
-
-def test_checkpoint_in_half_precision_is_loaded_in_float32(tiny_encoder, tmp_path):
-    BertForSequenceClassification.from_pretrained(tiny_encoder).bfloat16().save_pretrained(tmp_path)
-    assert {p.dtype for p in load_module(tmp_path, ["a", "b"], seed=0).parameters()} == {torch.float32}
-
-
-def test_loading_is_quiet_and_leaves_the_users_logging_as_it_was(tiny_encoder, capfd):
-    transformers_logging.set_verbosity(logging.INFO)
-    try:
-        load_module(tiny_encoder, ["a", "b"], seed=0)
-        assert transformers_logging.get_verbosity() == logging.INFO
-        assert transformers_logging.is_progress_bar_enabled()
-    finally:
-        transformers_logging.set_verbosity(logging.WARNING)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_length_limit_counts_positions_from_behind_the_padding_index_where_the_architecture_does():
-    class Tokenizer:
-        model_max_length = 10**30
-
-    def limit(model_type, **kwargs):
-        return length_limit(Tokenizer, AutoConfig.for_model(model_type, **kwargs))
-
-    assert limit("bert", max_position_embeddings=512) == 512
-    assert limit("roberta", max_position_embeddings=514, pad_token_id=1) == 512
-    assert limit("mpnet", max_position_embeddings=514, pad_token_id=1) == 512
-    assert limit("t5") is None

@@ -1,0 +1,89 @@
+"""Checkers: default, cloned and seeded, fitted beforehand."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import QUICK, fit, parameters, quick, tfidf, watch
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import skweight._base
+from skweight import DIMPClassifier, IMPClassifier, label_proba
+from skweight.baselines import CrossEntropyClassifier
+from skweight.exceptions import SkweightWarning
+
+
+def test_default_quality_checker_is_the_same_encoder_on_the_real_rows(tiny_encoder, toy):
+    clf = DIMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1)
+    fit(clf, toy)
+    assert isinstance(clf.quality_checker_, CrossEntropyClassifier)
+    assert len(clf.quality_checker_.sample_weight_) == len(toy["real_X"])
+    assert clf.quality_checker_.encoder == tiny_encoder
+
+
+def test_default_diversity_checker_has_the_classifiers_own_training_parameters(tiny_encoder, toy):
+    clf = fit(IMPClassifier(tiny_encoder, quality_checker=tfidf(), **QUICK), toy)
+    assert isinstance(clf.diversity_checker_, CrossEntropyClassifier)
+    assert len(clf.diversity_checker_.sample_weight_) == len(toy["X"])
+    assert (clf.diversity_checker_.max_epochs, clf.diversity_checker_.batch_size) == (2, 4)
+
+
+def test_parameters_of_default_checkers_can_be_listed_and_set():
+    clf = IMPClassifier()
+    assert clf.get_params()["quality_checker__max_epochs"] >= 1
+    clf.set_params(quality_checker__max_epochs=7, diversity_checker__lr=0.5, gamma=2.0)
+    assert (clf.quality_checker.max_epochs, clf.diversity_checker.lr, clf.gamma) == (7, 0.5, 2.0)
+    assert clone(clf).quality_checker.max_epochs == 7
+    with pytest.raises(ValueError, match="Invalid parameter 'epochs'"):
+        DIMPClassifier().set_params(quality_checker__epochs=7)
+
+
+def test_checkers_are_cloned_and_seeded(tiny_encoder, toy):
+    checker = make_pipeline(TfidfVectorizer(), LogisticRegression(solver="saga", max_iter=5000))
+    clf = fit(quick(DIMPClassifier, tiny_encoder, quality_checker=checker), toy)
+    assert not hasattr(checker[-1], "coef_")
+    assert checker[-1].random_state is None
+    assert isinstance(clf.quality_checker_[-1].random_state, int)
+
+
+def test_frozen_checker_is_used_as_it_is_and_needs_no_real_rows(tiny_encoder, toy):
+    fitted = tfidf().fit(toy["real_X"], toy["real_y"])
+    before = fitted[-1].coef_.copy()
+    clf = quick(DIMPClassifier, tiny_encoder, quality_checker=FrozenEstimator(fitted)).fit(toy["X"], toy["y"])
+    assert clf.quality_checker_.estimator is fitted
+    np.testing.assert_array_equal(fitted[-1].coef_, before)
+    np.testing.assert_array_equal(clf.quality_proba_, label_proba(fitted, toy["X"], toy["y"]))
+
+
+def test_frozen_checker_of_this_package_gives_the_same_weights_as_one_fitted_inside(tiny_encoder, toy):
+    inside = fit(DIMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1), toy)
+    frozen = DIMPClassifier(tiny_encoder, quality_checker=FrozenEstimator(inside.quality_checker_), **QUICK)
+    frozen.fit(toy["X"], toy["y"])
+    np.testing.assert_array_equal(frozen.quality_proba_, inside.quality_proba_)
+    assert torch.equal(parameters(frozen), parameters(inside))
+
+
+def test_checkers_are_not_part_of_the_trained_model(tiny_encoder, toy):
+    clf = fit(IMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1), toy)
+    own = {id(p) for p in clf.module_.parameters()}
+    assert own.isdisjoint(id(p) for p in clf.quality_checker_.module_.parameters())
+    assert own.isdisjoint(id(p) for p in clf.diversity_checker_.module_.parameters())
+    assert not clf.diversity_checker_.module_.training
+
+
+def test_texts_are_tokenised_once_for_all_checkers_on_the_same_encoder(tiny_encoder, toy, monkeypatch):
+    tokenised = watch(monkeypatch, skweight._base, "tokenize")
+    fit(IMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1), toy)
+    assert sorted(len(call.texts) for call in tokenised) == [6, 12]
+
+
+def test_checker_on_another_length_reads_texts_not_tokens(tiny_encoder, toy):
+    checker = CrossEntropyClassifier(tiny_encoder, **{**QUICK, "max_length": 4})
+    with pytest.warns(SkweightWarning, match="SKW011"):
+        clf = fit(quick(DIMPClassifier, tiny_encoder, quality_checker=checker), toy)
+    with pytest.warns(SkweightWarning, match="SKW011"):
+        expected = label_proba(clf.quality_checker_, toy["X"], toy["y"])
+    np.testing.assert_array_equal(clf.quality_proba_, expected)

@@ -1,0 +1,140 @@
+"""Weights of IMP and DIMP, and what training with them learns."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import QUICK, WEIGHTED, UniformChecker, fit, parameters, quick, tfidf
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skweight import DIMPClassifier, IMPClassifier, importance_weights, label_proba
+from skweight.baselines import CrossEntropyClassifier
+
+
+def test_weights_see_wrong_labels_and_training_on_them_is_better_on_real_text(minilm, themes):
+    training = {"max_epochs": 3, "lr": 3e-4, "batch_size": 16, "random_state": 0}
+    X, y, swapped = themes["X"], themes["y"], themes["swapped"]
+    real = {"real_X": themes["real_X"], "real_y": themes["real_y"]}
+    plain = CrossEntropyClassifier(minilm, **training).fit(X, y)
+    dimp = DIMPClassifier(minilm, **training).set_params(quality_checker__max_epochs=5, quality_checker__lr=3e-4)
+    dimp.fit(X, y, **real)
+    checkers = {
+        "quality_checker": FrozenEstimator(dimp.quality_checker_),
+        "diversity_checker": FrozenEstimator(plain),
+    }
+    imp = IMPClassifier(minilm, **checkers, **training).fit(X, y)
+    for clf in (imp, dimp):
+        assert clf.sample_weight_[swapped].mean() < 0.75 * clf.sample_weight_[~swapped].mean()
+    accuracy = {clf: clf.score(themes["test_X"], themes["test_y"]) for clf in (plain, imp, dimp)}
+    assert (accuracy[imp] + accuracy[dimp]) / 2 > accuracy[plain]
+    assert accuracy[imp] > 0.6
+
+
+def test_imp_weights_are_the_ratio_of_the_two_checkers(tiny_encoder, toy):
+    clf = fit(quick(IMPClassifier, tiny_encoder), toy)
+    quality = tfidf().fit(toy["real_X"], toy["real_y"])
+    diversity = tfidf().fit(toy["X"], toy["y"])
+    expected = importance_weights(label_proba(quality, toy["X"], toy["y"]), label_proba(diversity, toy["X"], toy["y"]))
+    np.testing.assert_allclose(clf.sample_weight_, expected, rtol=1e-6)
+    np.testing.assert_allclose(clf.quality_proba_, label_proba(quality, toy["X"], toy["y"]))
+    np.testing.assert_allclose(clf.diversity_proba_, label_proba(diversity, toy["X"], toy["y"]))
+    np.testing.assert_allclose(clf.compute_weights(toy["X"], toy["y"]), expected)
+
+
+def test_imp_without_diversity_checker_weighs_by_quality_alone(tiny_encoder, toy):
+    clf = fit(quick(IMPClassifier, tiny_encoder, diversity_checker="drop"), toy)
+    np.testing.assert_allclose(clf.sample_weight_, clf.quality_proba_, rtol=1e-6)
+    assert not hasattr(clf, "diversity_checker_")
+
+
+def test_fast_diversity_checker_tells_copies_and_strange_rows_apart(tiny_encoder):
+    """Twelve different sentences, one of them there twice and one with another label than its words have elsewhere."""
+    X = ["good film", "good cast", "good plot", "good story", "good score", "bad film", "bad cast", "bad plot"]
+    X += ["bad story", "bad score", "good score", "good acting"]
+    y = ["fresh"] * 5 + ["rotten"] * 5 + ["fresh", "rotten"]
+    clf = quick(IMPClassifier, tiny_encoder, diversity_checker="fast", quality_checker=UniformChecker(), max_epochs=1)
+    clf.fit(X, y, real_X=["warm film", "dull film"], real_y=["fresh", "rotten"])
+    np.testing.assert_allclose(clf.sample_weight_, 0.5 / clf.diversity_proba_, rtol=1e-6)
+    np.testing.assert_allclose(clf.diversity_proba_, label_proba(clf.diversity_checker_, X, y))
+    assert clf.sample_weight_[4] == clf.sample_weight_[10] == clf.sample_weight_.min()
+    assert clf.sample_weight_.argmax() == 11
+
+
+def test_fast_diversity_checker_reads_pairs_and_numbers(tiny_encoder, toy):
+    pairs = {name: [(text, "a film") for text in toy[name]] for name in ("X", "real_X")}
+    clf = quick(IMPClassifier, tiny_encoder, diversity_checker="fast", quality_checker=UniformChecker())
+    fit(clf, {**toy, **pairs})
+    reference = fit(clone(clf), {**toy, "X": [f"{text} a film" for text in toy["X"]]})
+    np.testing.assert_allclose(clf.diversity_proba_, reference.diversity_proba_)
+    X = np.random.RandomState(0).normal(size=(12, 3))
+    clf.set_params(encoder="passthrough").fit(X, toy["y"], real_X=X[:6] + 1, real_y=toy["real_y"])
+    expected = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(X, toy["y"])
+    np.testing.assert_allclose(clf.diversity_proba_, label_proba(expected, X, toy["y"]))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_last_step_of_a_pipeline_gets_the_weights_of_the_rows(routing, tiny_encoder, toy):
+    weight = np.linspace(0.1, 3, 12)
+    with config_context(enable_metadata_routing=routing):
+        clf = fit(quick(IMPClassifier, tiny_encoder, diversity_checker=tfidf()), toy, sample_weight=weight)
+    own = {} if routing else {"logisticregression__sample_weight": weight / weight.mean()}
+    diversity = tfidf().fit(toy["X"], toy["y"], **own)
+    np.testing.assert_allclose(clf.diversity_proba_, label_proba(diversity, toy["X"], toy["y"]))
+
+
+def test_dimp_weights_of_the_last_step_use_the_model_of_that_step(tiny_encoder, toy):
+    """One step of the whole set, no dropout: the denominator is the untrained model, read back from a learning rate
+    too small to move it."""
+    still = {"max_epochs": 1, "batch_size": 12, "lr": 1e-12}
+    clf = quick(DIMPClassifier, tiny_encoder, **still)
+    np.testing.assert_allclose(
+        fit(clf, toy).sample_weight_, clf.compute_weights(toy["X"], toy["y"]), rtol=0.1
+    )  # dropout apart
+    ratio = clf.quality_proba_ / label_proba(clf, toy["X"], toy["y"])
+    np.testing.assert_allclose(clf.compute_weights(toy["X"], toy["y"]), ratio)
+
+
+def test_dimp_weights_move_while_training(tiny_encoder, toy):
+    first = fit(quick(DIMPClassifier, tiny_encoder, max_epochs=1, lr=1e-2), toy)
+    later = fit(quick(DIMPClassifier, tiny_encoder, max_epochs=20, lr=1e-2), toy)
+    assert np.abs(first.sample_weight_ - later.sample_weight_).max() > 0.1
+
+
+@pytest.mark.parametrize("option", [{"gamma": 0.5}, {"clip": 0.9}, {"smoothing": 0.5}])
+@pytest.mark.parametrize("cls", WEIGHTED)
+def test_options_of_the_weight_change_the_weights(cls, option, tiny_encoder, toy):
+    plain, changed = fit(quick(cls, tiny_encoder), toy), fit(quick(cls, tiny_encoder, **option), toy)
+    assert not np.allclose(plain.sample_weight_, changed.sample_weight_)
+    if "clip" in option:
+        assert changed.sample_weight_.max() <= 0.9 + 1e-6
+
+
+def test_global_normalisation_makes_imp_weights_average_one(tiny_encoder, toy):
+    clf = fit(quick(IMPClassifier, tiny_encoder, normalize="global"), toy)
+    assert clf.sample_weight_.mean() == pytest.approx(1, abs=1e-6)
+
+
+def test_batch_normalisation_makes_dimp_weights_average_one_in_each_step(tiny_encoder, toy):
+    clf = fit(quick(DIMPClassifier, tiny_encoder, normalize="batch"), toy)
+    assert clf.sample_weight_.mean() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"normalize": "global"}])
+def test_equal_checkers_give_bit_identical_parameters_to_cross_entropy(options, tiny_encoder, toy):
+    """w = 1 is plain fine-tuning: the same seed, the same batches, the same bits."""
+    uniform = {"quality_checker": UniformChecker(), "diversity_checker": UniformChecker()}
+    imp = fit(IMPClassifier(tiny_encoder, **uniform, **options, **QUICK), toy)
+    plain = fit(CrossEntropyClassifier(tiny_encoder, **QUICK), toy)
+    assert torch.equal(parameters(imp), parameters(plain))
+    dimp = fit(DIMPClassifier(tiny_encoder, quality_checker=UniformChecker(), gamma=0, **QUICK), toy)
+    assert torch.equal(parameters(dimp), parameters(plain))
+
+
+def test_unequal_weights_change_the_parameters(tiny_encoder, toy):
+    weighted = fit(quick(IMPClassifier, tiny_encoder), toy)
+    plain = fit(CrossEntropyClassifier(tiny_encoder, **QUICK), toy)
+    assert not torch.equal(parameters(weighted), parameters(plain))
