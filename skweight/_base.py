@@ -182,6 +182,8 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         self._validate_params()
         seeds = self._begin()
         self._check_real_needed()
+        if self._passthrough:
+            self._check_inputs(rows.X, reset=True)  # sets n_features_in_
         return self._fit_data(own_data(rows), self._load_tokenizer(), seeds, title=title)
 
     def _begin(self):
@@ -307,7 +309,7 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
     @property
     def _token_source(self):
         """What texts are tokenised with: token ids are interchangeable between classifiers of equal source."""
-        return (str(self.encoder), self.max_length)
+        return None if self._passthrough else (str(self.encoder), self.max_length)
 
     def _warn_if_collapsed(self, weights, least=0.1):
         size = effective_sample_size(weights)
@@ -349,17 +351,17 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
             return predict_stream(
                 X,
                 check=self._check_inputs,
-                encode=self._encode_fitted,
+                encode=self._encode_rows,
                 predict_proba=self._predict_proba_of_tokens,
                 n_classes=len(self.classes_),
                 max_length=self.max_length,
             )
-        tokens = self._encode_fitted(self._check_inputs(X)[0])
+        tokens = self._encode_rows(self._check_inputs(X)[0])
         if not self._passthrough:
             warn_if_truncated(tokens, self.max_length)
         return self._predict_proba_of_tokens(tokens)
 
-    def _encode_fitted(self, rows):
+    def _encode_rows(self, rows):
         if self._passthrough:
             return Features(rows)
         return tokenize(rows, self.tokenizer_, self.max_length, self._token_source)

@@ -159,7 +159,7 @@ class WeightedCrossEntropy(WeightedLoss):
     tensor(0.6931)
     """
 
-    def weight(self, log_p, **columns):
+    def weight(self, log_p, log_quality=None, log_diversity=None, **columns):
         """Return ones, whatever the columns."""
         return torch.ones_like(log_p)
 
@@ -301,7 +301,7 @@ class FocalLoss(WeightedLoss):
         self.gamma = gamma
         self.detach = detach
 
-    def weight(self, log_p):
+    def weight(self, log_p, log_quality=None, log_diversity=None):
         """Modulating factor of every row."""
         log_p = log_p.detach() if self.detach else log_p
         # The floor keeps the derivative of x ** gamma finite at x = 0 for gamma < 1.
@@ -344,7 +344,7 @@ class GeneralizedCrossEntropyLoss(WeightedLoss):
             raise ValueError(f"q must be between 0 and 1, got {q!r}.")
         self.q = q
 
-    def weight(self, log_p):
+    def weight(self, log_p, log_quality=None, log_diversity=None):
         """Return ``p ** q``, without gradient."""
         return (self.q * log_p.detach()).exp()
 

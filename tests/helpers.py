@@ -17,9 +17,8 @@ from transformers import BertConfig, BertModel, BertTokenizerFast, PreTrainedCon
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from skweight import DIMPClassifier, IMPClassifier
-from skweight._features import Features
-from skweight._meta_gradient import alignment, cross_entropy, trainable
-from skweight._net import LabelledRows
+from skweight._engine import LabelledRows
+from skweight._rows.features import Features
 from skweight.baselines import (
     CrossEntropyClassifier,
     DistilledClassifier,
@@ -27,6 +26,7 @@ from skweight.baselines import (
     HuClassifier,
     SunGenClassifier,
 )
+from skweight.baselines._meta_gradient import alignment, cross_entropy, trainable
 from skweight.losses import WeightedLoss
 from skweight.model_selection import stack_real
 

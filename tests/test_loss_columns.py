@@ -18,35 +18,32 @@ TARGET_PROBA = float64([[0.9, 0.1], [0.6, 0.4], [0.1, 0.9]])
 def test_distillation_of_three_rows():
     # -(0.9 + 0.1) log 0.5; -0.6 log 0.75 - 0.4 log 0.25; -0.1 log 0.2 - 0.9 log 0.8. Gradients (p - t) / 3.
     logits = float64(LOGITS).requires_grad_()
-    weight, cross_entropy = DistillationLoss().rows(logits, TARGET, TARGET_PROBA)
+    weight, cross_entropy = DistillationLoss().rows(logits, TARGET, target_proba=TARGET_PROBA)
     np.testing.assert_allclose(cross_entropy.detach(), [0.693147, 0.727127, 0.361773], atol=1e-6)
     assert weight.tolist() == [1.0] * 3
-    value = DistillationLoss()(logits, TARGET, TARGET_PROBA)
+    value = DistillationLoss()(logits, TARGET, target_proba=TARGET_PROBA)
     (grad,) = torch.autograd.grad(value, logits)
     assert value.item() == pytest.approx(0.594016, abs=1e-6)
     np.testing.assert_allclose(grad[:, 0], [-0.133333, 0.05, 0.033333], atol=1e-6)
 
 
 def test_distillation_multiplies_rows_by_their_sample_weight():
-    value = DistillationLoss()(float64(LOGITS), TARGET, TARGET_PROBA, sample_weight=float64([2.0, 0.0, 0.5]))
+    value = DistillationLoss()(
+        float64(LOGITS), TARGET, target_proba=TARGET_PROBA, sample_weight=float64([2.0, 0.0, 0.5])
+    )
     assert value.item() == pytest.approx((2 * 0.693147 + 0.5 * 0.361773) / 3, abs=1e-6)
 
 
-@pytest.mark.parametrize("row", [[math.nan, math.nan], [0.5, math.nan]])
-def test_distillation_takes_the_label_of_a_row_without_probabilities(row):
-    target_proba = torch.stack([TARGET_PROBA[0], float64(row), TARGET_PROBA[2]])
-    logits = float64(LOGITS).requires_grad_()
-    _, cross_entropy = DistillationLoss().rows(logits, TARGET, target_proba)
-    np.testing.assert_allclose(cross_entropy.detach(), [0.693147, 0.287682, 0.361773], atol=1e-6)
-    (grad,) = torch.autograd.grad(cross_entropy.mean(), logits)
-    np.testing.assert_allclose(grad[:, 0], [-0.133333, -0.083333, 0.033333], atol=1e-6)
+def test_distillation_without_probabilities_raises():
+    with pytest.raises(ValueError, match="DistillationLoss needs target_proba"):
+        DistillationLoss()(float64(LOGITS), TARGET)
 
 
 def test_distillation_of_certain_probabilities_is_torch_cross_entropy_to_the_last_bit():
     generator = torch.Generator().manual_seed(0)
     logits = (3 * torch.randn(37, 5, generator=generator)).requires_grad_()
     target = torch.randint(5, (37,), generator=generator)
-    loss = DistillationLoss()(logits, torch.zeros_like(target), functional.one_hot(target, 5).float())
+    loss = DistillationLoss()(logits, torch.zeros_like(target), target_proba=functional.one_hot(target, 5).float())
     torch.testing.assert_close(loss, functional.cross_entropy(logits, target))
     (ours,) = torch.autograd.grad(loss, logits)
     (theirs,) = torch.autograd.grad(functional.cross_entropy(logits, target), logits)
@@ -55,7 +52,7 @@ def test_distillation_of_certain_probabilities_is_torch_cross_entropy_to_the_las
 
 def test_distillation_sends_no_gradient_to_the_teacher():
     target_proba = TARGET_PROBA.clone().requires_grad_()
-    DistillationLoss()(float64(LOGITS).requires_grad_(), TARGET, target_proba).backward()
+    DistillationLoss()(float64(LOGITS).requires_grad_(), TARGET, target_proba=target_proba).backward()
     assert target_proba.grad is None
 
 
@@ -63,9 +60,9 @@ def test_distillation_under_autocast_is_float32():
     logits = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
     target, target_proba = torch.arange(16) % 3, torch.full((16, 3), 1 / 3, dtype=torch.float64)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = DistillationLoss()(logits, target, target_proba)
+        value = DistillationLoss()(logits, target, target_proba=target_proba)
     assert value.dtype == torch.float32
-    assert torch.equal(value, DistillationLoss()(logits.float(), target, target_proba))
+    assert torch.equal(value, DistillationLoss()(logits.float(), target, target_proba=target_proba))
 
 
 # -- weights of the caller --------------------------------------------------------------------------------------------
@@ -101,12 +98,13 @@ def test_clip_comes_before_the_normalisation():
 
 # -- real rows in the batch -------------------------------------------------------------------------------------------
 
-REAL = float64([math.nan, math.nan, 2.0])  # the third row is real and weighs twice the mean of the others
+# The third row is real and weighs twice the mean of the others.
+REAL = {"is_real": torch.tensor([False, False, True]), "sample_weight": float64([1.0, 1.0, 2.0])}
 
 
 def test_a_real_row_weighs_a_multiple_of_the_mean_of_the_other_rows():
     # (1.8 + 0.8) / 2 * 2; the others stay as they are
-    weight, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), real_weight=REAL)
+    weight, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), **REAL)
     np.testing.assert_allclose(weight, [1.8, 0.8, 2.6], atol=1e-6)
 
 
@@ -114,49 +112,55 @@ def test_a_real_row_weighs_a_multiple_of_the_mean_of_the_other_rows():
 def test_what_the_checkers_say_about_a_real_row_does_not_matter(proba):
     log_quality = float64([0.9, 0.6, proba]).log()
     log_diversity = float64([0.5, 0.8, proba]).log()
-    weight, _ = IMPLoss().rows(float64(LOGITS), TARGET, log_quality, log_diversity, real_weight=REAL)
+    weight, _ = IMPLoss().rows(float64(LOGITS), TARGET, log_quality, log_diversity, **REAL)
     np.testing.assert_allclose(weight, [1.8, 0.75, 2.55], atol=1e-6)
 
 
 def test_a_real_row_enters_neither_clip_nor_normalisation():
     # The others, (1.8, 0.8) clipped at 1, over their mean 0.9; the real row weighs twice their mean 1.
-    weight, _ = DIMPLoss(clip=1, normalize="batch").rows(float64(LOGITS), TARGET, QUALITY.log(), real_weight=REAL)
+    weight, _ = DIMPLoss(clip=1, normalize="batch").rows(float64(LOGITS), TARGET, QUALITY.log(), **REAL)
     np.testing.assert_allclose(weight, [1.111111, 0.888889, 2.0], atol=1e-6)
 
 
 def test_real_rows_may_have_different_weights_and_any_place():
-    real_weight = float64([0.5, math.nan, 3.0])
-    weight, _ = IMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), DIVERSITY.log(), real_weight=real_weight)
+    real = {"is_real": torch.tensor([True, False, True]), "sample_weight": float64([0.5, 1.0, 3.0])}
+    weight, _ = IMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), DIVERSITY.log(), **real)
     np.testing.assert_allclose(weight, [0.375, 0.75, 2.25], atol=1e-6)
 
 
 def test_sample_weight_multiplies_real_rows_too():
-    sample_weight = float64([1.0, 1.0, 10.0])
-    weight, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), sample_weight=sample_weight, real_weight=REAL)
+    sample_weight = float64([1.0, 1.0, 20.0])
+    weight, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), **{**REAL, "sample_weight": sample_weight})
     np.testing.assert_allclose(weight, [1.8, 0.8, 26.0], atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", [DIMPLoss(), DIMPLoss(normalize="batch"), FocalLoss(detach=False)], ids=loss_name)
-def test_in_a_batch_of_real_rows_alone_they_weigh_real_weight(loss):
-    weight, _ = loss.rows(float64(LOGITS), TARGET, QUALITY.log(), real_weight=float64([2.0, 2.0, 0.5]))
+def test_in_a_batch_of_real_rows_alone_they_weigh_their_sample_weight(loss):
+    weight, _ = loss.rows(
+        float64(LOGITS),
+        TARGET,
+        QUALITY.log(),
+        is_real=torch.ones(3, dtype=torch.bool),
+        sample_weight=float64([2.0, 2.0, 0.5]),
+    )
     assert weight.tolist() == [2.0, 2.0, 0.5]
 
 
 def test_a_batch_without_real_rows_does_not_feel_the_column():
     plain, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log())
-    marked, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), real_weight=torch.full((3,), math.nan))
+    marked, _ = DIMPLoss().rows(float64(LOGITS), TARGET, QUALITY.log(), is_real=torch.zeros(3, dtype=torch.bool))
     assert torch.equal(plain, marked)
 
 
 def test_gradient_of_a_real_row_is_its_weight_times_that_of_cross_entropy():
     logits = float64(LOGITS).requires_grad_()
-    (grad,) = torch.autograd.grad(DIMPLoss()(logits, TARGET, QUALITY.log(), real_weight=REAL), logits)
+    (grad,) = torch.autograd.grad(DIMPLoss()(logits, TARGET, QUALITY.log(), **REAL), logits)
     # third row: -2.6 * (1 - 0.2) / 3
     np.testing.assert_allclose(grad[:, 0], [-0.3, -0.066667, -0.693333], atol=1e-6)
 
 
 def test_a_real_row_adds_nothing_to_the_gradient_of_the_other_rows():
     logits = float64(LOGITS).requires_grad_()
-    (grad,) = torch.autograd.grad(FocalLoss(detach=False)(logits, TARGET, real_weight=REAL), logits)
+    (grad,) = torch.autograd.grad(FocalLoss(detach=False)(logits, TARGET, **REAL), logits)
     # As without a real row; third row: -2 * (0.5 + 0.25) / 2 * 0.8 / 3
     np.testing.assert_allclose(grad[:, 0], [-0.141096, -0.038813, -0.2], atol=1e-6)

@@ -185,7 +185,7 @@ def test_imp_with_counted_frequencies_as_diversity_distils_the_quality_checker()
     log_quality, log_diversity = P.log()[text, label], (counts / 100).double().log()[text, label]
     logits = float64([[0.2, -0.1, 0.4], [0.0, 0.3, -0.6]]).requires_grad_()
     imp = IMPLoss()(logits[text], label, log_quality, log_diversity)
-    distillation = DistillationLoss()(logits, torch.tensor([0, 0]), P)
+    distillation = DistillationLoss()(logits, torch.tensor([0, 0]), target_proba=P)
     assert imp.item() == pytest.approx(1.035096, abs=1e-6)
     assert distillation.item() == pytest.approx(1.035096, abs=1e-6)
     torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (imp, distillation)))
@@ -256,7 +256,12 @@ def test_weight_carries_no_gradient(loss):
 def test_rows_give_weights_without_gradient_beside_a_cross_entropy_with_one(loss):
     logits = float64(LOGITS).requires_grad_()
     weight, cross_entropy = loss.rows(
-        logits, TARGET, QUALITY.log(), DIVERSITY.log(), real_weight=float64([math.nan, math.nan, 2.0])
+        logits,
+        TARGET,
+        QUALITY.log(),
+        DIVERSITY.log(),
+        is_real=torch.tensor([False, False, True]),
+        sample_weight=float64([1, 1, 2]),
     )
     assert not weight.requires_grad
     assert cross_entropy.requires_grad
@@ -321,7 +326,9 @@ def test_dimp_loss_weighs_as_importance_weights_against_the_model(proba, options
 
 def test_an_own_loss_needs_only_a_weight_to_train_a_model():
     class TrustedOnly(WeightedLoss):
-        def weight(self, log_p, log_quality=None, log_diversity=None):
+        columns = ("log_quality",)
+
+        def weight(self, log_p, log_quality):
             return (log_quality > math.log(0.5)).float()
 
     def train(loss):
@@ -341,6 +348,24 @@ def test_an_own_loss_needs_only_a_weight_to_train_a_model():
 
     assert train(TrustedOnly()) == [0, 1]
     assert train(WeightedCrossEntropy()) == [1, 0]
+
+
+def test_an_own_loss_may_read_columns_of_its_own():
+    class Priced(WeightedLoss):
+        columns = ("price",)
+
+        def weight(self, log_p, price):
+            return 1 / price
+
+    weight, _ = Priced().rows(float64(LOGITS), TARGET, QUALITY.log(), price=float64([1.0, 2.0, 4.0]))
+    assert weight.tolist() == [1.0, 0.5, 0.25]
+    with pytest.raises(ValueError, match="Priced needs price"):
+        Priced()(float64(LOGITS), TARGET)
+
+
+def test_a_column_that_a_loss_does_not_know_raises():
+    with pytest.raises(TypeError, match=r"DIMPLoss reads no column \['sample_weigth'\]"):
+        DIMPLoss()(float64(LOGITS), TARGET, QUALITY.log(), sample_weigth=QUALITY)
 
 
 def test_a_loss_without_its_own_weight_raises():

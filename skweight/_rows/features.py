@@ -58,7 +58,7 @@ class Features:
     """
 
     values: np.ndarray
-    source = None  # no two models share what they read: numbers are handed over as they are
+    source = None  # all models read the same numbers
 
     def __len__(self):
         return len(self.values)

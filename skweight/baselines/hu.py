@@ -45,10 +45,11 @@ class HuClassifier(BaseTextClassifier):
     temperature : float, default=1.0
         Of the softmax.
     lookahead : float, default=1.0
-        How many rows the model looks ahead along, each as far as a step on it alone times its score; a larger batch
-        shares them. 0: it does not look ahead. The published code has 8 (Notes).
+        Length of the look-ahead, in steps on single rows. Each row of the batch contributes a step scaled by its score;
+        in a larger batch all of them shrink, so that together they make this many. 0: no look-ahead. The published code
+        has 8 (Notes).
     real_batch_size : int, default=64
-        Real rows, drawn anew for every step, whose loss is to fall.
+        Number of real rows sampled at every step for the meta-objective.
 
     See Also
     --------

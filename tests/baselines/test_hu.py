@@ -7,10 +7,11 @@ from helpers import LR, MISLABELLED_X, MISLABELLED_Y, VALIDATION, LinearSoftmax
 from numpy.testing import assert_allclose
 from skorch.callbacks import Callback
 
-from skweight import _net
-from skweight._features import Features
+from skweight import _engine
+from skweight._parameters import TrainingParameters
+from skweight._rows.features import Features
 from skweight.baselines import HuClassifier
-from skweight.baselines.hu import _StepWeights
+from skweight.baselines.hu import _MetaWeights
 from skweight.losses import WeightedCrossEntropy
 from skweight.model_selection import stack_real
 
@@ -21,28 +22,19 @@ def weights_of_a_step(lookahead=3, **options):
     Looking ahead along three rows, as the published code would with three.
     """
     classifier = HuClassifier(pretrain_epochs=0, lookahead=lookahead, **options)
-    data = _net.LabelledRows(Features(MISLABELLED_X), MISLABELLED_Y, {"sample_weight": np.ones(3)})
-    step_weights = _StepWeights(classifier, 3, VALIDATION, np.random.RandomState(0))
-    training = _net.train(
-        LinearSoftmax(),
-        WeightedCrossEntropy(),
-        data,
-        step_weights=step_weights,
-        seed=0,
-        device=torch.device("cpu"),
-        precision="fp32",
+    data = _engine.LabelledRows(Features(MISLABELLED_X), MISLABELLED_Y, {"sample_weight": np.ones(3)})
+    step_weights = _MetaWeights(classifier, 3, VALIDATION, np.random.RandomState(0))
+    parameters = TrainingParameters(
         max_epochs=1,
         lr=LR,
         batch_size=3,
-        weight_decay=0.0,
-        warmup_ratio=0.0,
         max_grad_norm=None,
-        n_iter_no_change=1,
-        compile=False,
-        callbacks=None,
+        device="cpu",
+        precision="fp32",
         net_params={"optimizer": torch.optim.SGD, "optimizer__fused": False},
-        title="",
-        verbose=0,
+    )
+    training = _engine.train(
+        LinearSoftmax(), WeightedCrossEntropy(), data, parameters, seed=0, title="", step_weights=step_weights
     )
     return training.weights / 3, step_weights.phi.numpy()
 

@@ -7,9 +7,9 @@ from helpers import LR, VALIDATION, LinearSoftmax, aligned
 from numpy.testing import assert_allclose
 from torch.nn import functional
 
-from skweight import _net
-from skweight._meta_gradient import alignment, cross_entropy, gradient, mean_gradient, moved, trainable
-from skweight._text import tokenize
+from skweight import _engine
+from skweight._rows.tokens import tokenize
+from skweight.baselines._meta_gradient import alignment, cross_entropy, gradient, mean_gradient, shifted, trainable
 
 X = np.array([[1.0, 0], [0, 1], [1, 1]], dtype=np.float32)
 Y = np.array([0, 1, 1])
@@ -19,7 +19,7 @@ def test_alignment_times_the_learning_rate_is_how_a_step_on_a_row_changes_the_va
     module = LinearSoftmax()
     losses = cross_entropy(module(torch.from_numpy(X)).logits, torch.from_numpy(Y))
     step = [-LR * g for g in gradient(losses.sum(), trainable(module))]
-    with moved(trainable(module), step):
+    with shifted(trainable(module), step):
         assert_allclose(module.W.detach(), [[0, -0.1], [0, 0.1]], atol=1e-7)
         direction = mean_gradient(module, VALIDATION, cross_entropy)
         validation = module(torch.eye(2)).logits
@@ -32,7 +32,7 @@ def test_moved_gives_the_parameters_back_to_the_last_bit():
     with torch.no_grad():
         module.W.copy_(torch.tensor([[0.1, 1e-8], [3.0, -7.7]]))
     before = module.W.detach().clone()
-    with moved([module.W], [torch.full((2, 2), 1e6)]):
+    with shifted([module.W], [torch.full((2, 2), 1e6)]):
         assert (module.W > 1e5).all()
     assert torch.equal(module.W, before)
 
@@ -43,35 +43,35 @@ def test_alignment_with_a_gradient_of_zero_is_zero():
 
 def test_alignment_equals_gradients_of_single_rows_on_a_real_encoder(minilm):
     """Six layers, real text: the central difference against one backward pass for every row."""
-    module = _net.load_module(minilm, ["a", "b"], seed=0)
+    module = _engine.load_module(minilm, ["a", "b"], seed=0)
     texts = ["a warm film", "a dull, lifeless film of great length", "charming", "boring and slow", "moving"]
     target = np.array([0, 1, 0, 1, 1])
-    tokens = tokenize(texts, _net.load_tokenizer(minilm), 32, None)
-    rows = _net.LabelledRows(tokens, target)
-    others = _net.LabelledRows(tokens.take(np.array([0, 3])), np.array([0, 1]))
+    tokens = tokenize(texts, _engine.load_tokenizer(minilm), 32, None)
+    rows = _engine.LabelledRows(tokens, target)
+    others = _engine.LabelledRows(tokens.take(np.array([0, 3])), np.array([0, 1]))
     direction = mean_gradient(module, others, cross_entropy)
     expected = []
     for i in range(len(texts)):
-        batch, label = rows.batch(np.array([i]), torch.device("cpu"))
-        loss = cross_entropy(module(**batch["inputs"].tensors).logits, label).sum()
+        batch = rows.batch(np.array([i]), torch.device("cpu"))
+        loss = cross_entropy(module(**batch.inputs).logits, batch.target).sum()
         row = gradient(loss, trainable(module))
         expected.append(sum((a * b).sum().item() for a, b in zip(direction, row, strict=True)))
     got = alignment(
         trainable(module),
         direction,
-        lambda: cross_entropy(torch.from_numpy(_net.predict_logits(module, tokens)), torch.from_numpy(target)),
+        lambda: cross_entropy(torch.from_numpy(_engine.predict_logits(module, tokens)), torch.from_numpy(target)),
     )
     assert_allclose(got, expected, rtol=5e-3, atol=5e-3 * np.abs(expected).max())
     assert len(set(np.sign(expected))) == 2  # rows for and rows against
 
 
 def test_the_mean_gradient_is_that_of_all_rows_however_they_are_batched(minilm):
-    module = _net.load_module(minilm, ["a", "b"], seed=0)
+    module = _engine.load_module(minilm, ["a", "b"], seed=0)
     tokens = tokenize(
-        ["good"] * 3 + ["a very long sentence about films " * 5] * 2, _net.load_tokenizer(minilm), 64, None
+        ["good"] * 3 + ["a very long sentence about films " * 5] * 2, _engine.load_tokenizer(minilm), 64, None
     )
-    rows = _net.LabelledRows(tokens, np.array([0, 1, 1, 0, 1]))
-    batch, target = rows.batch(np.arange(5), torch.device("cpu"))
-    expected = gradient(cross_entropy(module(**batch["inputs"].tensors).logits, target).mean(), trainable(module))
+    rows = _engine.LabelledRows(tokens, np.array([0, 1, 1, 0, 1]))
+    batch = rows.batch(np.arange(5), torch.device("cpu"))
+    expected = gradient(cross_entropy(module(**batch.inputs).logits, batch.target).mean(), trainable(module))
     for got, want in zip(mean_gradient(module, rows, cross_entropy), expected, strict=True):
         assert_allclose(got, want, atol=1e-5)

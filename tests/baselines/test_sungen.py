@@ -8,10 +8,11 @@ import torch
 from helpers import LR, MISLABELLED_X, MISLABELLED_Y, VALIDATION, LinearSoftmax, aligned
 from numpy.testing import assert_allclose
 
-from skweight import _net
-from skweight._features import Features
-from skweight._meta_gradient import cross_entropy, mean_gradient
+from skweight import _engine
+from skweight._rows.features import Features
+from skweight._rows.rows import Rows
 from skweight.baselines import SunGenClassifier
+from skweight.baselines._meta_gradient import cross_entropy, mean_gradient
 from skweight.baselines.sungen import hypergradient, reverse_cross_entropy
 
 
@@ -71,13 +72,13 @@ def test_the_gradient_of_sungens_weights_is_scaled_down_to_norm_three(numbers):
 
 
 def test_every_training_of_sungen_starts_from_the_same_model(numbers, monkeypatch):
-    starts, train = [], _net.train
+    starts, train = [], _engine.train
 
     def watched(module, *args, **kwargs):
         starts.append(torch.cat([p.detach().ravel() for p in module.parameters()]))
         return train(module, *args, **kwargs)
 
-    monkeypatch.setattr(_net, "train", watched)
+    monkeypatch.setattr(_engine, "train", watched)
     SunGenClassifier("passthrough", n_outer_iter=3, random_state=0).fit(numbers["X"], numbers["y"])
     *inner, final = starts
     assert len(inner) == 3
@@ -87,7 +88,8 @@ def test_every_training_of_sungen_starts_from_the_same_model(numbers, monkeypatc
 
 def test_the_synthetic_objective_leaves_out_the_lightest_tenth():
     y = np.arange(20) % 2
-    rows = SimpleNamespace(tokens=Features(np.arange(20, dtype=np.float32)[:, None]), target=y)
+    X = np.arange(20, dtype=np.float32)[:, None]
+    rows = Rows(X, y, None, np.arange(20), target=y, tokens=Features(X))
     weight = np.linspace(1, 0, 20)
     kept, loss = SunGenClassifier()._outer_objective(SimpleNamespace(synthetic=rows), weight)
     assert sorted(kept.tokens.values[:, 0].tolist()) == list(range(18))

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
 from skweight import DIMPClassifier, IMPClassifier
-from skweight._processes import world
+from skweight._engine.processes import world
 from skweight.baselines import CrossEntropyClassifier, HuClassifier, SunGenClassifier
 from skweight.datasets import load_film_reviews
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skweight._text import bucketed_batches, sorted_batches
+from skweight._engine.batches import bucketed_batches, sorted_batches
 
 
 def random_lengths(n, seed=0):

@@ -8,7 +8,7 @@ from helpers import QUICK, parameters
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
-from skweight._net import length_limit, load_module
+from skweight._engine.loading import length_limit, load_module
 from skweight.baselines import CrossEntropyClassifier
 
 

@@ -9,7 +9,7 @@ import torch
 from run_in_processes import fits
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from skweight._processes import World, join, world
+from skweight._engine.processes import World, join, world
 from skweight.baselines import CrossEntropyClassifier
 
 SCRIPT = Path(__file__).with_name("run_in_processes.py")
@@ -49,10 +49,10 @@ def test_two_processes_train_the_model_of_one(two_processes, encoder, tmp_path):
             for rank in ranks:
                 # Adam turns a difference in the last bit of a tiny gradient into a visible one; the weights of Hu et
                 # al. are small differences of losses, divided by their spread.
-                atol = 2e-2 if (name, i) == ("Hu", 1) else 2e-4
+                atol, mean = (2e-2, 1e-3) if (name, i) == ("Hu", 1) else (2e-4, 2e-6)
                 np.testing.assert_allclose(rank[f"{name} {i}"], expected, rtol=0, atol=atol, err_msg=f"{name} {i}")
                 if len(expected) > 1:
-                    assert np.abs(rank[f"{name} {i}"] - expected).mean() < atol / 100
+                    assert np.abs(rank[f"{name} {i}"] - expected).mean() < mean
 
 
 def test_processes_end_with_the_very_same_model(two_processes):
@@ -92,7 +92,7 @@ def test_alone_there_is_nothing_to_gather():
     assert world() == World(rank=0, size=1)
     values = torch.arange(3.0, requires_grad=True)
     assert World().gather(values, 3) is values
-    assert World().agree("x") == "x"
+    assert World().broadcast("x") == "x"
     np.testing.assert_array_equal(World().shard(np.arange(5)), np.arange(5))
     np.testing.assert_array_equal(World(1, 2).shard(np.arange(5)), [1, 3])
 

@@ -10,9 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-import skweight._net
-from skweight._net import load_module, load_tokenizer
-from skweight._shortcuts import _attend, _dropout, first_token, quick_dropout, used_vocabulary
+import skweight._engine.training
+from skweight import _engine
+from skweight._engine.loading import load_module, load_tokenizer
+from skweight._engine.shortcuts import _attend, _dropout, first_token, quick_dropout, used_vocabulary
 from skweight.baselines import CrossEntropyClassifier
 
 SIZES = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "pad_token_id": 1}
@@ -267,7 +268,7 @@ def test_gradients_of_a_step_are_those_of_one_row_at_a_time(minilm, tmp_path, th
 @pytest.fixture
 def whole_vocabulary(monkeypatch):
     """Let the whole embedding matrix be trained, by calling this."""
-    return lambda: monkeypatch.setattr(skweight._net, "used_vocabulary", lambda module, ids: nullcontext())
+    return lambda: monkeypatch.setattr(skweight._engine.training, "used_vocabulary", lambda module, ids: nullcontext())
 
 
 def embeddings(clf):
@@ -322,14 +323,14 @@ def test_weight_decay_moves_all_embeddings(params, tiny_encoder, toy):
 
 def test_padding_that_the_embedding_does_not_know_of_is_looked_up(tiny_encoder, toy, monkeypatch, whole_vocabulary):
     """As in decoders, whose padding token is one of the ordinary ones."""
-    load = skweight._net.load_module
+    load = _engine.load_module
 
     def without_padding(*args):
         module = load(*args)
         module.get_input_embeddings().padding_idx = None
         return module
 
-    monkeypatch.setattr(skweight._net, "load_module", without_padding)
+    monkeypatch.setattr(_engine, "load_module", without_padding)
     clf = CrossEntropyClassifier(tiny_encoder, **QUICK)
     toy["X"][0] += " with a long and tedious plot"  # so that batches hold padding
     used = clone(clf).fit(toy["X"], toy["y"])

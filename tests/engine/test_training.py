@@ -7,7 +7,7 @@ from helpers import QUICK, Record, parameters
 from skorch.callbacks import Callback
 
 from skweight import DIMPClassifier
-from skweight._net import load_module, load_tokenizer, resolve_device, resolve_precision
+from skweight._engine.loading import load_module, load_tokenizer, resolve_device, resolve_precision
 from skweight.baselines import CrossEntropyClassifier
 
 
@@ -78,7 +78,7 @@ def test_ten_steps_equal_a_plain_torch_loop(tiny_encoder, toy, tmp_path):
 
     class Order(Callback):
         def on_batch_begin(self, net, batch=None, training=False, **kwargs):
-            order.append(batch[0]["row"].clone())
+            order.append(batch.rows.clone())
 
     # Without dropout the two runs have no randomness but the order of the rows, which is read off.
     module = load_module(tiny_encoder, ["fresh", "rotten"], seed=0)

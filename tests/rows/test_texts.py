@@ -10,7 +10,8 @@ import pytest
 from helpers import MISSING, WEIGHTED, replaced
 
 from skweight import IMPClassifier
-from skweight._text import check_texts, name_rows
+from skweight._rows.texts import check_texts
+from skweight._rows.values import name_rows
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning
 

@@ -9,7 +9,7 @@ import pytest
 from helpers import WORDS, resident_megabytes
 from transformers import AutoTokenizer
 
-from skweight._text import tokenize, warn_if_truncated, warn_if_unknown
+from skweight._rows.tokens import tokenize, warn_if_truncated, warn_if_unknown
 from skweight.exceptions import SkweightWarning
 
 

@@ -18,8 +18,7 @@ from transformers import AutoModelForSequenceClassification
 
 import skweight._base
 import skweight._checkers
-import skweight._net
-from skweight import DIMPClassifier, IMPClassifier, label_proba
+from skweight import DIMPClassifier, IMPClassifier, _engine, label_proba
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning
 from skweight.model_selection import RealKFold, stack_real
@@ -96,7 +95,7 @@ def test_a_hit_leaves_the_same_classifier_behind(tmp_path, numbers):
 
 
 def test_network_checkers_are_trained_once_and_texts_tokenised_once(tmp_path, tiny_encoder, toy, monkeypatch):
-    trained, tokenised = watch(monkeypatch, skweight._net, "train"), watch(monkeypatch, skweight._base, "tokenize")
+    trained, tokenised = watch(monkeypatch, _engine, "train"), watch(monkeypatch, skweight._base, "tokenize")
     clf = IMPClassifier(tiny_encoder, memory=tmp_path, **BRIEF).set_params(quality_checker__max_epochs=1)
     fits = [fit(clf.set_params(gamma=gamma), toy) for gamma in (1.0, 0.0, 1.0)]
     assert len(trained) == 2 + 3
@@ -108,7 +107,7 @@ def test_network_checkers_are_trained_once_and_texts_tokenised_once(tmp_path, ti
 
 
 def test_eight_settings_on_three_folds_train_24_networks_and_three_checkers(tmp_path, tiny_encoder, toy, monkeypatch):
-    trained = watch(monkeypatch, skweight._net, "train")
+    trained = watch(monkeypatch, _engine, "train")
     X, y, is_real = stack_real(**toy)
     clf = DIMPClassifier(tiny_encoder, memory=tmp_path, **BRIEF).set_params(quality_checker__max_epochs=1)
     grid = {"gamma": [0.5, 1.0], "clip": [None, 5.0], "normalize": [None, "batch"]}
@@ -143,14 +142,14 @@ def test_a_frozen_checker_does_without_the_folder_of_its_encoder(tmp_path, tiny_
 def test_without_memory_nothing_is_looked_up(tiny_encoder, toy, monkeypatch):
     """Telling encoders apart reads their files, or asks the hub."""
     looked_up = []
-    for name in ("describe", "version"):
+    for name in ("code_fingerprint", "encoder_fingerprint"):
         monkeypatch.setattr(skweight._checkers, name, lambda value, _name=name: looked_up.append(_name))
     fit(IMPClassifier(tiny_encoder, quality_checker=text_checker(), diversity_checker=text_checker(), **BRIEF), toy)
     assert not looked_up
 
 
 def test_a_search_over_lr_fits_imps_default_diversity_checker_once_if_it_is_set_apart(tmp_path, numbers, monkeypatch):
-    trained = watch(monkeypatch, skweight._net, "train")
+    trained = watch(monkeypatch, _engine, "train")
     clf = counted(IMPClassifier, memory=tmp_path)
     for lr in (1e-3, 1e-2):
         fit(clf.set_params(lr=lr), numbers)
