@@ -2,17 +2,16 @@ r"""The paper's study of training dynamics: accuracy after every epoch, over see
 
 What is watched is the classifier (and the diversity checker, which is the cross-entropy row), not the quality checker.
 
-    python benchmarks/dynamics.py --data DIR --tasks tweet_sentiment:gpt-4 --encoder FOLDER --seeds 4 \
-        --out results/dynamics.jsonl
+    python -m benchmarks.paper.dynamics --data DIR --tasks tweet_sentiment:gpt-4 --encoder FOLDER --seeds 4 \
+        --out benchmarks/results/dynamics.jsonl
 """
 
-import argparse
-
 import numpy as np
-from grid import Cell, Lines, add_arguments, configuration, seeds, set_threads
-from paper import METHODS
 from skorch.callbacks import Callback
 
+from benchmarks.common import parse
+from benchmarks.paper.cell import Cell
+from benchmarks.paper.grid import run_grid, study_parser
 from skweight import _net
 from skweight._text import tokenize
 
@@ -51,28 +50,17 @@ class WatchedCell(Cell):
         """Training parameters of the quality checker, which is not watched."""
         return {name: value for name, value in super().quality_settings.items() if name != "callbacks"}
 
+    def measure(self, method):
+        """Fit a method: its accuracy after every epoch."""
+        model, _ = self.fit(method)
+        names = ("test_accuracy", "pool_accuracy")
+        return {"epochs": [{name: epoch[name] for name in names} for epoch in model.history_]}
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser, seeds=4)
-    parser.add_argument("--tasks", nargs="+", required=True, metavar="FOLDER:GENERATOR")
-    parser.add_argument("--methods", nargs="+", default=["cross-entropy", "focal", "IMP", "DIMP"], choices=METHODS)
-    args = parser.parse_args()
-    set_threads(args)
-    lines = Lines(args.out)
-    for seed in seeds(args):
-        for task, _, synthetic in (name.partition(":") for name in args.tasks):
-            cell = None
-            for method in args.methods:
-                config = configuration(args, task, synthetic, method, seed, study="dynamics")
-                if lines.has(config):
-                    continue
-                cell = cell or WatchedCell(args, task, synthetic, seed)
-                model, _ = cell.fit(METHODS[method])
-                names = ("test_accuracy", "pool_accuracy")
-                lines.add(config, {"epochs": [{name: epoch[name] for name in names} for epoch in model.history_]})
-                print(task, seed, method, [round(epoch["test_accuracy"], 3) for epoch in model.history_], flush=True)
+    def summary(self, result):
+        """Describe a result on the screen."""
+        return "test " + ", ".join(f"{epoch['test_accuracy']:.3f}" for epoch in result["epochs"])
 
 
 if __name__ == "__main__":
-    main()
+    parser = study_parser(__doc__, seeds=4, default=["cross-entropy", "focal", "IMP", "DIMP"])
+    run_grid(parse(parser), WatchedCell, study="dynamics")
