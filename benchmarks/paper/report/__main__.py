@@ -51,7 +51,9 @@ def write_all(folder, out, figures):
         path = Path(folder) / file
         found[name] = section(name, [path], Figures(figures, out.parent)) if path.exists() else None
     found = {name: text for name, text in found.items() if text}
-    made_by = "Made by `python benchmarks/report.py all` from files of JSON lines, one line a run; not edited by hand."
+    made_by = (
+        "Made by `python -m benchmarks.paper.report all` from files of JSON lines, one line a run; not edited by hand."
+    )
     out.write_text("\n\n".join(["# Results", made_by, *found.values()]) + "\n", encoding="utf-8")
     return list(found)
 
