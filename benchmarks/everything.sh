@@ -4,19 +4,22 @@
 #   benchmarks/everything.sh DATA SMALL LARGE
 #
 # DATA: folder of task folders; SMALL, LARGE: encoders (all-MiniLM-L6-v2 and all-mpnet-base-v2 for what is committed).
-# It takes many hours on two cores. Runs that are in the files already are skipped: it can be killed and called again,
-# and calls with other seeds (SEEDS="5 9") can share the files. docs/results.md says what is in them.
+# Paths are relative to the root of the repository. It takes many hours on two cores. Runs that are in the files already
+# are skipped: it can be killed and called again, and calls with other seeds (SEEDS="5 9") can share the files.
+# docs/results.md says what is in them.
 set -euo pipefail
 data=$1 small=$2 large=$3
-cd "$(dirname "$0")"
+cd "$(dirname "$0")/.."
 python=${PYTHON:-python}
+results=benchmarks/results
 seeds=${SEEDS:-5}
-common=(--data "$data" --epochs 3 --lr 1e-4 --threads "${THREADS:-1}" --cache "${CACHE:-cache}")
+common=(--data "$data" --epochs 3 --lr 1e-4 --threads "${THREADS:-1}" --cache "${CACHE:-benchmarks/cache}")
 tweets=(tweet_sentiment:gpt-4 tweet_sarcasm:gpt-3.5_grounded)
 more=(tweet_sentiment:llama-3.1-8b ag_news:mistral-7b)
 methods=("real only" cross-entropy class-weighted focal IMP DIMP "w/o diversity checker" pooled distilled)
 
-main() { $python paper.py "${common[@]}" --encoder "$small" --out results/main.jsonl "$@"; }
+run() { $python -m "benchmarks.paper.$1" "${@:2}"; }
+main() { run main_comparison "${common[@]}" --encoder "$small" --out $results/main.jsonl "$@"; }
 
 # shellcheck disable=SC2086  # SEEDS may be two numbers
 main --rows 800 --seeds $seeds --tasks "${tweets[@]}" "${more[@]}" --methods "${methods[@]}"
@@ -28,23 +31,23 @@ main --rows 800 --seeds 1 --tasks "${tweets[@]}" "${more[@]}" --methods "synthet
 
 # From here on the last --epochs is the one that counts.
 noise() {
-    $python noise.py "${common[@]}" --encoder "$small" --rows 500 --task tweet_sentiment --unrelated ag_news \
-        --out results/noise.jsonl "$@"
+    run noise "${common[@]}" --encoder "$small" --rows 500 --task tweet_sentiment --unrelated ag_news \
+        --out $results/noise.jsonl "$@"
 }
 learnt=("Hu et al." "Hu et al., published look-ahead" "SunGen, real")
 noise --seeds 3 --epochs 3 --methods "real only" cross-entropy focal IMP DIMP "${learnt[@]}"
 noise --seeds 1 --epochs 5 --methods "real only" cross-entropy focal IMP DIMP "${learnt[@]}" \
     "Ren et al., all real rows" "Hu et al., all real rows, published look-ahead"
-$python dynamics.py "${common[@]}" --encoder "$small" --seeds 4 --rows 400 --epochs 5 --scored 500 \
-    --tasks tweet_sentiment:gpt-4 --out results/dynamics.jsonl
+run dynamics "${common[@]}" --encoder "$small" --seeds 4 --rows 400 --epochs 5 --scored 500 \
+    --tasks tweet_sentiment:gpt-4 --out $results/dynamics.jsonl
 for epochs in 3 5; do
-    $python checker_size.py "${common[@]}" --encoder "$small" --seeds 2 --rows 400 --epochs $epochs \
-        --tasks tweet_sentiment:gpt-4 --out results/checker_size.jsonl
+    run checker_size "${common[@]}" --encoder "$small" --seeds 2 --rows 400 --epochs $epochs \
+        --tasks tweet_sentiment:gpt-4 --out $results/checker_size.jsonl
 done
-$python larger.py "${common[@]}" --encoder "$large" --checker-encoder "$small" --seeds 2 --rows 300 --scored 500 \
-    --tasks tweet_sentiment:gpt-4 --out results/larger.jsonl
+run larger "${common[@]}" --encoder "$large" --checker-encoder "$small" --seeds 2 --rows 300 --scored 500 \
+    --tasks tweet_sentiment:gpt-4 --out $results/larger.jsonl
 # Seconds are worth something only on an idle machine, and without the cache.
-$python paper.py --data "$data" --epochs 5 --lr 1e-4 --threads 2 --encoder "$small" --rows 300 --seeds 1 --scored 100 \
-    --tasks tweet_sentiment:gpt-4 --out results/times.jsonl \
+run main_comparison --data "$data" --epochs 5 --lr 1e-4 --threads 2 --encoder "$small" --rows 300 --seeds 1 \
+    --scored 100 --tasks tweet_sentiment:gpt-4 --out $results/times.jsonl \
     --methods cross-entropy IMP DIMP "IMP, fast diversity checker" "Hu et al." "SunGen, real" SunGen
-$python report.py all results --out ../docs/results_tables.md --figures ../docs/figures
+run report all $results --out docs/results_tables.md --figures docs/figures

@@ -26,12 +26,12 @@ from skweight._weights import class_proba, smooth_proba
 from skweight.exceptions import warn
 
 # What the default quality checker trains with: a few hundred rows need larger steps, and more of them, than thousands.
-# benchmarks/quality_checker.py compares budgets.
+# benchmarks/weights/quality_checker.py compares budgets.
 QUALITY_CHECKER_BUDGET = {"max_epochs": 10, "batch_size": 16, "lr": 1e-4}
 
 
 def fast_checker(passthrough):
-    """Make what diversity_checker="fast" stands for; benchmarks/cheap_imp.py compares it with others.
+    """Make what diversity_checker="fast" stands for; benchmarks/weights/cheap_imp.py compares it with others.
 
     A word or a pair of words that only one row holds tells that row apart, and one that is in two copies tells them
     apart more surely: more so than an encoder, which has learnt to see past words.

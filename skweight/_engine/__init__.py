@@ -17,6 +17,7 @@ _HOME = {
     "predict_logits": "prediction",
     "quiet_transformers": "loading",
     "resolve_device": "loading",
+    "resolve_precision": "loading",
     "train": "training",
     "world": "processes",
 }

@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 import numpy as np
-from comparison import column_name, mean_weights
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+
+from benchmarks.paper.report.runs import column_name, mean_weights
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; shapes for those who print in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -21,12 +22,12 @@ class Figures:
     ----------
     folder : str or Path or None
         No figures without a folder.
-    beside : str or Path, default="."
+    start : str or Path, default="."
         Folder of the Markdown file: links are relative to it.
     """
 
-    def __init__(self, folder=None, beside="."):
-        self.folder, self.beside = folder and Path(folder), beside
+    def __init__(self, folder=None, start="."):
+        self.folder, self.start = folder and Path(folder), start
 
     def link(self, name, caption, draw, *args):
         """Draw and save a figure: a list of the link to it, empty without a folder."""
@@ -35,7 +36,7 @@ class Figures:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{name}.png"
         draw(*args).savefig(path, dpi=150)
-        return [f"![{caption}]({Path(os.path.relpath(path, self.beside)).as_posix()})", f"*{caption}*"]
+        return [f"![{caption}]({Path(os.path.relpath(path, self.start)).as_posix()})", f"*{caption}*"]
 
 
 def look(i):

@@ -1,30 +1,27 @@
-"""How little may IMP's diversity checker cost? Its response to noise, by training budget, depth and source.
+r"""How little may IMP's diversity checker cost? Its response to noise, by training budget, depth and source.
 
-    python benchmarks/cheap_imp.py --data TASK_FOLDER --unrelated OTHER_FOLDER --encoder FOLDER --seeds 3 --json LINES
+    python -m benchmarks.weights.cheap_imp --data TASK_FOLDER --unrelated OTHER_FOLDER --encoder FOLDER --seeds 3 \
+        --json LINES
 
-The rows are those of ``noise.py``: rows of ``real_pool.csv`` with 20 % swapped labels, 20 % exact duplicates and 20 %
-unrelated text. One quality checker, then one diversity checker after another. Printed for each: the mean weight by
-kind of row; how often a random original outweighs a random duplicate, and a random row with a swapped label (AUC); the
-rank correlation of its Q with that of the full checker; and seconds for training and for its pass over the rows, which
-"recorded" does without: there Q is what the checker, still training, gave to each row in its last epoch.
+The rows are those of ``benchmarks/paper/noise.py``: rows of ``real_pool.csv`` with 20 % swapped labels, 20 % exact
+duplicates and 20 % unrelated text. One quality checker, then one diversity checker after another. Printed for each: the
+mean weight by kind of row; how often a random original outweighs a random duplicate, and a random row with a swapped
+label (AUC); the rank correlation of its Q with that of the full checker; and seconds for training and for its pass over
+the rows. "Recorded" does without that pass: Q is what the checker, still training, gave to each row in its last epoch.
 """
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-import torch
-from noise import KINDS, noisy_rows
 from scipy.stats import spearmanr
-from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
-from transformers import AutoModel, AutoTokenizer
 
+from benchmarks.common import json_lines, mean_and_deviation, new_parser, parse, shallow, table
+from benchmarks.paper.noise import noisy_rows, response
 from skweight import importance_weights, label_proba
-from skweight._checkers import QUALITY_CHECKER_BUDGET, _fast_checker
+from skweight._checkers import QUALITY_CHECKER_BUDGET, fast_checker
 from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import load_csv
 
@@ -55,21 +52,6 @@ class Record(Callback):
             type(self).proba[batch[0]["row"].cpu().numpy()] = proba.cpu().numpy()
 
 
-def shallow(encoder, share, folder):
-    """Folder of the encoder's first layers."""
-    if share == 1:
-        return encoder
-    path = Path(folder) / f"{share:.2f}"
-    if not path.exists():
-        model = AutoModel.from_pretrained(encoder)
-        depth = max(1, round(share * len(model.encoder.layer)))
-        model.encoder.layer = model.encoder.layer[:depth]
-        model.config.num_hidden_layers = depth
-        model.save_pretrained(path)
-        AutoTokenizer.from_pretrained(encoder).save_pretrained(path)
-    return str(path)
-
-
 def diversity(args, seed, X, y, folder):
     """Yield name, Q of every row and seconds of each checker."""
     for name, share, params in CHECKERS:
@@ -83,41 +65,30 @@ def diversity(args, seed, X, y, folder):
         if share == 1:
             yield f"{name}, recorded", Record.proba, trained - started
     started = time.perf_counter()
-    words = _fast_checker(passthrough=False)
+    words = fast_checker(passthrough=False)
     yield "fast: logistic regression on TF-IDF", label_proba(words.fit(X, y), X, y), time.perf_counter() - started
 
 
 def describe(quality, diversity, full, kind):
-    weight = importance_weights(quality, diversity)
-    original = kind == "original"
-
-    def auc(other):
-        rows = original | (kind == other)
-        return roc_auc_score(original[rows], weight[rows])
-
+    found = response(importance_weights(quality, diversity), kind)
     return {
-        **{k: weight[kind == k].mean() for k in KINDS},
-        "AUC duplicate": auc("duplicate"),
-        "AUC swapped": auc("swapped"),
+        **found["mean_weight"],
+        "AUC duplicate": found["auc_duplicate"],
+        "AUC swapped": found["auc_swapped"],
         "rank correlation with full": spearmanr(diversity, full).statistic,
     }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--unrelated", required=True)
-    parser.add_argument("--encoder", required=True)
+    parser = new_parser(__doc__)
+    parser.add_argument("--unrelated", required=True, help="folder of another task, for its texts")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1000)
-    parser.add_argument("--threads", type=int)
     parser.add_argument("--json", required=True, help="one line for each seed and checker")
-    args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parse(parser)
     real_X, real_y = load_csv(Path(args.data) / "real_train.csv")
     results = {}
-    with tempfile.TemporaryDirectory() as folder, open(args.json, "w") as lines:
+    with tempfile.TemporaryDirectory() as folder, json_lines(args.json) as write:
         for seed in range(args.seeds):
             X, y, kind = noisy_rows(args.data, args.unrelated, args.rows, seed)
             checker = CrossEntropyClassifier(args.encoder, **QUALITY_CHECKER_BUDGET, random_state=seed)
@@ -126,14 +97,13 @@ def main():
                 full = proba if full is None else full
                 result = {**describe(quality, proba, full, kind), "seconds": seconds}
                 results.setdefault(name, []).append(result)
-                lines.write(json.dumps({"seed": seed, "checker": name, **result}) + "\n")
-                lines.flush()
-    columns = list(next(iter(results.values()))[0])
-    print("| diversity checker | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|")
+                write({"seed": seed, "checker": name, **result})
+    rows = []
     for name, of_seeds in results.items():
-        values = {column: np.array([result[column] for result in of_seeds]) for column in columns}
-        cells = [f"{v.mean():.1f}" if c == "seconds" else f"{v.mean():.2f} ± {v.std():.2f}" for c, v in values.items()]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        values = {column: [result[column] for result in of_seeds] for column in of_seeds[0]}
+        seconds = values.pop("seconds")
+        rows.append([name, *(mean_and_deviation(own, 2) for own in values.values()), f"{np.mean(seconds):.1f}"])
+    print(table(["diversity checker", *values, "seconds"], rows))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Memory and time of tokenising and weighing many rows, and memory of training by batch size.
 
-    python benchmarks/memory.py --encoder FOLDER --rows 1000 10000 100000 1000000 --batch-sizes 8 32 128
+    python -m benchmarks.speed.memory --encoder FOLDER --rows 1000 10000 100000 1000000 --batch-sizes 8 32 128
 
 Texts are 25 tokens long (words of film reviews in random order, all different). A frozen checker, the encoder's first
 layer, gives the probability of each row's label, and those become weights. Each size runs in a process of its own.
@@ -8,7 +8,6 @@ Memory is the highest resident memory less that with the model loaded and used o
 Rows are weighed in slices of at most 100,000, so that the time of the first and the last can be compared. Linux only.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -17,15 +16,25 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoTokenizer
 
+from benchmarks.common import new_parser, parse, shallow, table, write_json
 from skweight import importance_weights
-from skweight._text import tokenize
+from skweight._rows.tokens import tokenize
 from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import load_film_reviews
 
 SLICE = 100_000
+WEIGH_HEADER = [
+    "rows",
+    "texts, MiB",
+    "tokenise, s",
+    "weigh in slices, s",
+    "per 100,000: first, last, s",
+    "peak in slices, MiB",
+    "weigh at once, s",
+    "peak at once, MiB",
+]
 
 
 def texts(n_rows, tokenizer, n_tokens=25):
@@ -91,51 +100,42 @@ def train(encoder, batch_size):
     return {"batch_size": batch_size, "peak_mib": memory("VmHWM") - base}
 
 
+def in_a_process(args, encoder, *option):
+    """Measure one size in a process of its own, so that the memory of the others does not count."""
+    sizes = {"--rows": [], "--batch-sizes": []} | {option[0]: [str(option[1])]}
+    command = [sys.executable, "-m", "benchmarks.speed.memory", "--encoder", encoder]
+    command += ["--threads", str(args.threads)] if args.threads else []
+    for name, values in sizes.items():
+        command += [name, *values]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def weigh_row(r):
+    """Cells of the table of weighing."""
+    ends = f"{r['slices_s'][0]:.1f}, {r['slices_s'][-1]:.1f}" if r["rows"] >= 2 * SLICE else ""
+    cells = [r["rows"], f"{r['texts_mib']:.0f}", f"{r['tokenise_s']:.1f}", f"{sum(r['slices_s']):.1f}", ends]
+    return [*cells, f"{r['slices_peak_mib']:.0f}", f"{r['at_once_s']:.1f}", f"{r['at_once_peak_mib']:.0f}"]
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--encoder", required=True)
+    parser = new_parser(__doc__, data=None)
     parser.add_argument("--rows", type=int, nargs="*", default=[1000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--batch-sizes", type=int, nargs="*", default=[8, 32, 128])
-    parser.add_argument("--threads", type=int)
     parser.add_argument("--json", help="also write the figures here")
-    args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parse(parser)
     if not (args.rows or args.batch_sizes):
         return
     if len(args.rows) + len(args.batch_sizes) == 1:  # the process of one size
         print(json.dumps(weigh(args.encoder, *args.rows) if args.rows else train(args.encoder, *args.batch_sizes)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        model = AutoModel.from_pretrained(args.encoder)
-        model.encoder.layer = model.encoder.layer[:1]
-        model.config.num_hidden_layers = 1
-        model.save_pretrained(folder)
-        AutoTokenizer.from_pretrained(args.encoder).save_pretrained(folder)
-
-        def run(encoder, *option):
-            command = [sys.executable, __file__, "--encoder", encoder, "--rows", "--batch-sizes"]
-            command = [part for part in command if part != option[0]] + list(option)
-            threads = ["--threads", str(args.threads)] if args.threads else []
-            return json.loads(subprocess.run([*command, *threads], check=True, capture_output=True, text=True).stdout)
-
-        weighed = [run(folder, "--rows", str(n)) for n in args.rows]
-        trained = [run(args.encoder, "--batch-sizes", str(n)) for n in args.batch_sizes]
-    header = (
-        "| rows | texts, MiB | tokenise, s | weigh in slices, s | per 100,000: first, last, s | peak in slices, MiB |"
-    )
-    print(header + " weigh at once, s | peak at once, MiB |\n|" + "---|" * 8)
-    for r in weighed:
-        whole = r["rows"] >= 2 * SLICE
-        ends = f"{r['slices_s'][0]:.1f}, {r['slices_s'][-1]:.1f}" if whole else ""
-        cells = [r["rows"], f"{r['texts_mib']:.0f}", f"{r['tokenise_s']:.1f}", f"{sum(r['slices_s']):.1f}", ends]
-        cells += [f"{r['slices_peak_mib']:.0f}", f"{r['at_once_s']:.1f}", f"{r['at_once_peak_mib']:.0f}"]
-        print("| " + " | ".join(map(str, cells)) + " |")
-    print("\n| batch size, 100 tokens each | peak while training, MiB |\n|---|---|")
-    for r in trained:
-        print(f"| {r['batch_size']} | {r['peak_mib']:.0f} |")
-    if args.json:
-        Path(args.json).write_text(json.dumps({"weighed": weighed, "trained": trained}, indent=1) + "\n")
+        one_layer = shallow(args.encoder, 0, folder)
+        weighed = [in_a_process(args, one_layer, "--rows", n) for n in args.rows]
+        trained = [in_a_process(args, args.encoder, "--batch-sizes", n) for n in args.batch_sizes]
+    print(table(WEIGH_HEADER, map(weigh_row, weighed)))
+    rows = [[r["batch_size"], f"{r['peak_mib']:.0f}"] for r in trained]
+    print("\n" + table(["batch size, 100 tokens each", "peak while training, MiB"], rows))
+    write_json(args.json, weighed=weighed, trained=trained)
 
 
 if __name__ == "__main__":

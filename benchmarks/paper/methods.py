@@ -1,20 +1,10 @@
-r"""The paper's main comparison, and what it leaves out: every way to train on generated and real rows, on any tasks.
+"""Ways to train on generated and real rows, by the names that the tables give them."""
 
-    python benchmarks/paper.py --data DIR --tasks tweet_sentiment:gpt-4 ag_news:mistral-7b --encoder FOLDER \
-        --seeds 5 --out results/main.jsonl
-
-A task is FOLDER:GENERATOR. Each run is one line of the output, with its whole configuration, its seconds by part and
-its scores; a run that is there already is skipped, so the command can be killed and called again. Seeds come first:
-after a while every task has all its methods with few seeds, rather than the first task alone with many.
-"""
-
-import argparse
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from grid import Cell, Lines, add_arguments, configuration, seeds, set_threads
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skweight import DIMPClassifier, IMPClassifier
@@ -69,26 +59,23 @@ def pooled(cell, share=0.25):
     return model.fit(cell.X, cell.y, real_X=cell.real_X, real_y=cell.real_y)
 
 
-def imp(cell, diversity_checker, **params):
-    model = IMPClassifier(
-        cell.encoder, quality_checker=cell.quality, diversity_checker=diversity_checker, **params, **cell.training
-    )
+def checked(kind, cell, **params):
+    """Fit a classifier that uses the cell's quality checker; it sees the real rows only with a ``real_weight``."""
+    model = kind(cell.encoder, quality_checker=cell.quality, **params, **cell.training)
     real = {"real_X": cell.real_X, "real_y": cell.real_y} if params.get("real_weight") else {}
     return model.fit(cell.X, cell.y, **real)
+
+
+def imp(cell, diversity_checker, **params):
+    return checked(IMPClassifier, cell, diversity_checker=diversity_checker, **params)
 
 
 def dimp(cell, **params):
-    model = DIMPClassifier(cell.encoder, quality_checker=cell.quality, **params, **cell.training)
-    real = {"real_X": cell.real_X, "real_y": cell.real_y} if params.get("real_weight") else {}
-    return model.fit(cell.X, cell.y, **real)
+    return checked(DIMPClassifier, cell, **params)
 
 
 def distilled(cell, diversity_checker="drop", **params):
-    model = DistilledClassifier(
-        cell.encoder, quality_checker=cell.quality, diversity_checker=diversity_checker, **params, **cell.training
-    )
-    real = {"real_X": cell.real_X, "real_y": cell.real_y} if params.get("real_weight") else {}
-    return model.fit(cell.X, cell.y, **real)
+    return checked(DistilledClassifier, cell, diversity_checker=diversity_checker, **params)
 
 
 class GeneralizedCrossEntropy(CrossEntropyClassifier):
@@ -112,7 +99,7 @@ def filtered(cell):
 
 
 def synthetic_then_real(cell):
-    """Train the cross-entropy model on as the quality checker is trained; its head starts anew."""
+    """Train the cross-entropy model on as the quality checker is trained; its head starts at random."""
     with tempfile.TemporaryDirectory() as folder:
         cell.cross_entropy.save_pretrained(folder)
         return CrossEntropyClassifier(folder, **cell.quality_settings).fit(cell.real_X, cell.real_y)
@@ -150,30 +137,3 @@ METHODS = {
     "filter": Method(filtered, QC),
     "synthetic, then real": Method(synthetic_then_real, DC),
 }
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    parser.add_argument("--tasks", nargs="+", required=True, metavar="FOLDER:GENERATOR")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="METHOD")
-    args = parser.parse_args()
-    set_threads(args)
-    lines = Lines(args.out)
-    for seed in seeds(args):
-        for task, _, synthetic in (name.partition(":") for name in args.tasks):
-            cell = None
-            for method in args.methods:
-                config = configuration(args, task, synthetic, method, seed)
-                if lines.has(config):
-                    continue
-                cell = cell or Cell(args, task, synthetic, seed)
-                model, seconds = cell.fit(METHODS[method])
-                result = {**cell.score(model), "seconds": seconds}
-                lines.add(config, result)
-                accuracy = f"test {result['test_accuracy']:.3f}, pool {result['pool_accuracy']:.3f}"
-                print(f"{task} {synthetic} seed {seed} {method}: {accuracy}, {seconds['total']:.0f} s", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,13 @@
 """What a search costs: network and checker fits with and without ``memory=``, resident memory, and ``n_jobs``.
 
-    python benchmarks/search_cost.py --data TASK_FOLDER --synthetic NAME --encoder FOLDER
+    python -m benchmarks.speed.search_cost --data TASK_FOLDER --synthetic NAME --encoder FOLDER
 
 Three parts, each on its own with ``--part``: "memory" times a grid of 8 loss settings on 3 folds with and without the
 cache and counts what was trained; "growth" follows the resident memory over 16 candidates; "jobs" compares the scores
 of ``n_jobs=1`` and ``n_jobs=2``.
 """
 
-import argparse
 import collections
-import platform
 import tempfile
 import time
 from pathlib import Path
@@ -17,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import GridSearchCV
 
-import skweight._net
+import skweight._engine
+from benchmarks.common import add_training, load, machine, new_parser, parse, task_name
 from skweight import DIMPClassifier
-from skweight.datasets import load_task
 from skweight.model_selection import RealKFold, stack_real
 
 GRID = {"gamma": [0.5, 1.0], "clip": [None, 5.0], "normalize": [None, "batch"]}
@@ -27,13 +25,13 @@ GRID = {"gamma": [0.5, 1.0], "clip": [None, 5.0], "normalize": [None, "batch"]}
 
 def count_trainings():
     """Counter of the networks trained from here on, by what they are for."""
-    counts, train = collections.Counter(), skweight._net.train
+    counts, train = collections.Counter(), skweight._engine.train
 
     def counted(*args, title, **kwargs):
         counts[title] += 1
         return train(*args, title=title, **kwargs)
 
-    skweight._net.train = counted
+    skweight._engine.train = counted
     return counts
 
 
@@ -98,31 +96,15 @@ def jobs(args, clf, data, is_real):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="folder with real_train.csv and synthetic files")
-    parser.add_argument("--synthetic", required=True, help="synthetic_NAME.csv, or NAME alone")
-    parser.add_argument("--encoder", required=True)
+    parser = new_parser(__doc__)
+    add_training(parser, rows=400, epochs=1)
     parser.add_argument("--part", choices=["memory", "growth", "jobs"])
-    parser.add_argument("--rows", type=int, default=400, help="synthetic rows")
     parser.add_argument("--real-rows", type=int, default=100)
-    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--cache", action="store_true", help='let part "growth" use memory= too')
-    parser.add_argument("--threads", type=int)
-    args = parser.parse_args()
-    import torch
-
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    task = load_task(args.data, args.synthetic)
-    rows = np.random.RandomState(0).permutation(len(task.synth_X))[: args.rows]
-    X, y, is_real = stack_real(
-        [task.synth_X[i] for i in rows],
-        np.array(task.synth_y)[rows],
-        task.real_X[: args.real_rows],
-        task.real_y[: args.real_rows],
-    )
-    print(f"{Path(args.data).name} ({args.synthetic}): {args.rows} synthetic, {is_real.sum()} real rows; ", end="")
-    print(f"{args.epochs} epochs; {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    args = parse(parser)
+    task, X, y = load(args)
+    X, y, is_real = stack_real(X, y, task.real_X[: args.real_rows], task.real_y[: args.real_rows])
+    print(f"{task_name(args)}: {args.rows} synthetic, {is_real.sum()} real rows; {args.epochs} epochs; {machine()}")
     for part in (memory, growth, jobs):
         if args.part in (None, part.__name__):
             clf = DIMPClassifier(args.encoder, max_epochs=args.epochs, lr=1e-4, random_state=0)

@@ -1,0 +1,67 @@
+"""Find how long the default quality checker should train.
+
+Fits it on the real rows of a task with several budgets, and scores on other real rows (``real_pool.csv``, never the
+test set) the checker itself (accuracy and log-loss: weights are ratios of its probabilities) and the classifiers that
+use it.
+
+    python -m benchmarks.weights.quality_checker --data TASK_FOLDER --synthetic NAME --encoder FOLDER --seeds 2
+"""
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import accuracy_score, log_loss
+
+from benchmarks.common import add_training, load, load_pool, mean_and_deviation, new_parser, parse, table, task_name
+from skweight import DIMPClassifier, IMPClassifier
+from skweight.baselines import CrossEntropyClassifier
+
+
+def scores_of(checker, diversity, args, training, rows, pool):
+    """Accuracy and log-loss of a quality checker, and the accuracies of IMP and DIMP with it."""
+    pool_X, pool_y = pool
+    proba = checker.predict_proba(pool_X)
+    frozen = {"quality_checker": FrozenEstimator(checker)}
+    imp = IMPClassifier(args.encoder, diversity_checker=FrozenEstimator(diversity), **frozen, **training).fit(*rows)
+    dimp = DIMPClassifier(args.encoder, **frozen, **training).fit(*rows)
+    return [
+        accuracy_score(pool_y, checker.classes_[proba.argmax(1)]),
+        log_loss(pool_y, proba, labels=checker.classes_),
+        imp.score(pool_X, pool_y),
+        dimp.score(pool_X, pool_y),
+    ]
+
+
+def main():
+    parser = new_parser(__doc__)
+    add_training(parser, rows=1000, epochs=3, lr=1e-4)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--budgets", nargs="+", default=["3:2e-4", "5:1e-4", "10:1e-4"], help="EPOCHS:LR")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--pool", type=int, default=1000, help="rows of real_pool.csv to score on, from the first")
+    args = parse(parser)
+    pool = [given[: args.pool] for given in load_pool(args.data)]
+    scores = {budget: [] for budget in args.budgets}
+    plain = []
+    for seed in range(args.seeds):
+        task, X, y = load(args, seed)
+        training = {"max_epochs": args.epochs, "lr": args.lr, "random_state": seed}
+        diversity = CrossEntropyClassifier(args.encoder, **training).fit(X, y)
+        plain.append(diversity.score(*pool))
+        for budget in args.budgets:
+            epochs, lr = budget.split(":")
+            checker = CrossEntropyClassifier(
+                args.encoder, max_epochs=int(epochs), lr=float(lr), batch_size=args.batch_size, random_state=seed
+            ).fit(task.real_X, task.real_y)
+            scores[budget].append(scores_of(checker, diversity, args, training, (X, y), pool))
+            print(f"seed {seed} {budget}: {np.round(scores[budget][-1], 3)}", flush=True)
+    print(f"\n{task_name(args)}, {len(X)} synthetic rows, {args.seeds} seeds; ", end="")
+    print(f"cross-entropy on synthetic rows: {np.mean(plain):.3f}\n")
+    rows = [
+        [budget, *(mean_and_deviation(own, 3) for own in zip(*of_seeds, strict=True))]
+        for budget, of_seeds in scores.items()
+    ]
+    print(table(["checker's epochs:lr", "accuracy", "log-loss", "IMP", "DIMP"], rows))
+
+
+if __name__ == "__main__":
+    main()
