@@ -8,7 +8,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m skweight demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow

@@ -90,8 +90,8 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
     _public_module: ClassVar[str | None] = None  # which a class is imported from, if not from its file's package
 
     def _doc_link_url_param_generator(self):
-        module = self._public_module or type(self).__module__.rpartition(".")[0]
-        return {"estimator_module": module, "estimator_name": type(self).__name__}
+        package = self._public_module or type(self).__module__.rpartition(".")[0]
+        return {"estimator_module": package, "estimator_name": type(self).__name__}
 
     # -- what a subclass says ------------------------------------------------------------------------------------------
 
@@ -107,8 +107,7 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
 
     def _real_columns(self, columns, real):
         """Loss columns of real rows that join the training, from those of the synthetic rows."""
-        weight = self.real_weight * columns["sample_weight"].mean()
-        return {"sample_weight": weight * real.mean_one_weight}
+        return {"sample_weight": self.real_weight * columns["sample_weight"].mean() * real.mean_one_weight}
 
     def _step_weights(self, data, rng):
         """Return what weights the rows of a batch inside every step, a `StepWeights` of the engine, or None."""
@@ -169,12 +168,9 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         if checked.real is None:
             self._check_real_needed()
         tokenizer = self._load_tokenizer()
-        data = encode_data(
-            checked,
-            partial(self._encode, tokenizer=tokenizer),
-            validation_fraction=self.validation_fraction if self.early_stopping else None,
-            rng=np.random.RandomState(seeds["validation"]),
-        )
+        held_out = self.validation_fraction if self.early_stopping else 0.0
+        rng = np.random.RandomState(seeds["validation"])
+        data = encode_data(checked, partial(self._encode, tokenizer=tokenizer), held_out, rng)
         return self._fit_data(data, tokenizer, seeds, stacked=is_real is not None)
 
     def _fit_rows(self, rows, *, title):
@@ -245,13 +241,12 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
     def _train(self, module, rows, *, seed, title=None, valid=None, step_weights=None, **changes):
         """Train a module in place with this classifier's loss and parameters, but for `changes` of those."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainingParameters)}
-        if self.lr == "auto":
-            own["lr"] = AUTO_LR[self._passthrough]
+        own |= {"lr": AUTO_LR[self._passthrough] if self.lr == "auto" else self.lr, "callbacks": None}
         return _engine.train(
             module,
             self._make_loss(),
             rows,
-            TrainingParameters(**{**own, "callbacks": None, **changes}),
+            TrainingParameters(**{**own, **changes}),
             seed=seed,
             title=title or type(self).__name__,
             valid=valid,

@@ -8,6 +8,11 @@ from sklearn.frozen import FrozenEstimator
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_first_example_is_a_script_too():
+    (example, _) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert (ROOT / "examples" / "film_reviews.py").read_text(encoding="utf-8").endswith(f'"""\n\n{example}')
+
+
 @pytest.mark.slow
 def test_the_code_in_the_readme_runs(capsys):
     """Downloads the real film sentences on first use, and trains for about two minutes."""

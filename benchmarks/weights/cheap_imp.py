@@ -48,8 +48,8 @@ class Record(Callback):
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
         """Keep the probabilities of a batch."""
         if training:
-            proba = y_pred.detach().float().softmax(1).gather(1, batch[1][:, None])[:, 0]
-            type(self).proba[batch[0]["row"].cpu().numpy()] = proba.cpu().numpy()
+            proba = y_pred.detach().float().softmax(1).gather(1, batch.target[:, None])[:, 0]
+            type(self).proba[batch.rows.cpu().numpy()] = proba.cpu().numpy()
 
 
 def diversity(args, seed, X, y, folder):

@@ -176,7 +176,7 @@ def raise_real_needed(use, instead=""):
     raise ValueError(f"{use} needs real data: pass real_X and real_y, or is_real{instead}.")
 
 
-def encode_data(data, encode, *, validation_fraction=None, rng=None):
+def encode_data(data, encode, validation_fraction, rng):
     """Encode checked rows for the network, and hold some of the real ones out.
 
     Parameters
@@ -184,9 +184,9 @@ def encode_data(data, encode, *, validation_fraction=None, rng=None):
     data : CheckedData
     encode : callable
         Takes the ``X`` of checked rows and its name in messages, returns what the network reads.
-    validation_fraction : float, default=None
-        Share of the real rows to hold out; None holds out none.
-    rng : RandomState, default=None
+    validation_fraction : float
+        Share of the real rows to hold out for early stopping; 0 holds out none.
+    rng : RandomState
         Which ones.
 
     Returns
@@ -196,7 +196,7 @@ def encode_data(data, encode, *, validation_fraction=None, rng=None):
     synthetic = _encoded(data.synthetic, data.classes, encode(data.synthetic.X, "X"))
     real = None if data.real is None else _encoded(data.real, data.classes, encode(data.real.X, "real_X"))
     validation = None
-    if real is not None and validation_fraction is not None:
+    if real is not None and validation_fraction:
         kept, held = _split_validation(real.target, data.classes, validation_fraction, rng)
         real, validation = real.take(kept), real.take(held)
     return FitData(synthetic, real, validation, data.classes, data.n_rows)
