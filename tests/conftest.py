@@ -9,8 +9,8 @@ from skweight.datasets import load_film_reviews, minilm_folder
 # Tiny models gain nothing from a second thread, and lose a lot where another process wants the processor too.
 torch.set_num_threads(1)
 
-# The collector of doctests would import the conftest.py of every folder under one and the same name.
-collect_ignore_glob = ["*/conftest.py"]
+# The collector of doctests would import the conftest.py of all folders under one and the same name.
+collect_ignore_glob = ["*conftest.py"]
 
 
 @pytest.fixture(scope="session")
