@@ -14,7 +14,7 @@ from skweight.exceptions import SkweightWarning
 torch.set_num_threads(1)
 
 # The collector of doctests would import the conftest.py of every folder under one and the same name.
-collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+collect_ignore_glob = ["*conftest.py"]
 
 
 @pytest.fixture(scope="session")

@@ -143,7 +143,7 @@ def replaced(rows, **values):
     return rows
 
 
-def write_tiny_bert(folder, words, positions, **config):
+def write_tiny_bert(folder, words, positions, **options):
     """Random two-layer BERT with those words as its vocabulary."""
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
     tokenizer = BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}, model_max_length=positions)
@@ -155,7 +155,7 @@ def write_tiny_bert(folder, words, positions, **config):
         num_attention_heads=4,
         intermediate_size=64,
         max_position_embeddings=positions,
-        **config,
+        **options,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -179,6 +179,7 @@ def numbered_rows(n, rng, *, spoiled=False, classes=("down", "up")):
 
 
 def make_rows(n_synthetic=240, n_real=48, n_test=200, **options):
+    """Synthetic, real and test rows, and the first two stacked, as ``X``, ``y`` and ``is_real``."""
     rng = np.random.default_rng(0)
     synth_X, synth_y = numbered_rows(n_synthetic, rng, spoiled=True, **options)
     real_X, real_y = numbered_rows(n_real, rng, **options)
