@@ -399,7 +399,7 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         folder : str or path
-            Made if it is not there.
+            Created if it does not exist.
         training : bool, default=True
             Whether the weights of the training rows are saved too.
         """

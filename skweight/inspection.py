@@ -6,7 +6,7 @@ from skweight._weights import effective_sample_size
 
 __all__ = ["WeightDisplay"]
 
-# Okabe and Ito's palette: told apart by readers with any colour vision, on white and on black.
+# Okabe and Ito's palette: distinct to readers with any colour vision, on white and on black.
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 
 

@@ -17,7 +17,7 @@ loss                            a    b    c
 =============================  ===  ===  ===
 
 :class:`FocalLoss` and :class:`GeneralizedCrossEntropyLoss`, whose weights are functions of ``p`` alone, and
-:class:`DistillationLoss`, whose targets are probabilities instead of labels, stand beside them. Losses are computed in
+:class:`DistillationLoss`, whose targets are probabilities instead of labels, are further losses. Losses are computed in
 float32 (or float64, if the logits are float64) whatever the autocast around them says: a ratio of probabilities does
 not fit half precision.
 

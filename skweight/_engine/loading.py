@@ -17,7 +17,7 @@ def resolve_device(device):
     Raises
     ------
     ValueError
-        If the device is not there; the message lists those that are.
+        If the device does not exist; the message lists those that are.
     """
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     present = [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
@@ -124,7 +124,7 @@ def load_module(encoder, labels, seed, pad_token_id=None):
     Parameters
     ----------
     encoder : str or path
-        Hugging Face folder or hub id. If it already has a classification head, that head is drawn anew.
+        Hugging Face folder or hub id. If it already has a classification head, that head is re-initialised.
     labels : list of str
         Names of the classes, stored in the configuration.
     seed : int

@@ -249,7 +249,7 @@ AttentionMaskInterface.register(_NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 @contextmanager
 def _replaced_forward(forwards):
     # On the instance, which comes before the class: names of parameters stay as they are. What is replaced already, by
-    # another thread or further out, is left to whoever did it: without the shortcut results are the same.
+    # another thread or further out, is left as it is: without the shortcut results are the same.
     ours = {child: forward for child, forward in forwards.items() if "forward" not in vars(child)}
     for child, forward in ours.items():
         child.forward = MethodType(forward, child)

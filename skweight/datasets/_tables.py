@@ -82,7 +82,7 @@ def load_csv(path, *, text=None, label="label"):
     Raises
     ------
     ValueError
-        If a column is not there, or a line is not CSV or has another number of fields than the header.
+        If a column is missing, or a line is not CSV or has another number of fields than the header.
     """
     with open_csv(path) as (columns, rows):
         if text is None:
