@@ -47,7 +47,7 @@ def _lower_case(text):
 
 
 @dataclass(frozen=True)
-class Checked:
+class Assessment:
     """What a checker says about the synthetic rows; nothing at all where there is none.
 
     Attributes
@@ -134,12 +134,12 @@ class BaseCheckedClassifier(BaseTextClassifier):
         known = set(np.asarray(checker.classes_).tolist())
         if not self._needs_real() and known & set(data.classes.tolist()):
             self._check_classes(data, known, "the fitted quality_checker")
-        return self._checked("quality", checker, smooth_proba(proba, self.smoothing, len(checker.classes_)), data)
+        return self._assessment("quality", checker, smooth_proba(proba, self.smoothing, len(checker.classes_)), data)
 
-    def _checked(self, name, checker, proba, data):
+    def _assessment(self, name, checker, proba, data):
         label_proba = data.synthetic.label_column(proba)
         learnt = {f"{name}_checker_": checker, f"{name}_proba_": data.scatter(label_proba, fill=np.nan)}
-        return Checked(proba, label_proba, learnt)
+        return Assessment(proba, label_proba, learnt)
 
     def _check_classes(self, data, known, where):
         if len(known) < 2:
@@ -273,9 +273,9 @@ class WithDiversityChecker(BaseCheckedClassifier):
     def _fit_diversity_checker(self, data, seed):
         """Q(.|x) of every synthetic row, from a checker fitted on those rows; nothing for "drop"."""
         if self.diversity_checker == "drop":
-            return Checked()
+            return Assessment()
         checker, proba = self._fit_checker("diversity_checker", data.synthetic, data, seed)
-        return self._checked("diversity", checker, proba, data)
+        return self._assessment("diversity", checker, proba, data)
 
 
 def _fit_on(checker, rows, *, title):
