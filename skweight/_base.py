@@ -80,6 +80,8 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         Rows of `real_X`, or with `is_real` of `X`, that were held out. Only with early stopping.
     """
 
+    _listed_last = True  # its attributes, after those that methods add
+
     # Whoever passes these to a search or a pipeline means this classifier. sample_weight stays a matter of
     # set_fit_request, as in scikit-learn.
     __metadata_request__fit = {"real_X": True, "real_y": True, "is_real": True}

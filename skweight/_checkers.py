@@ -66,7 +66,46 @@ class Assessment:
 
 
 @estimator
-class BaseCheckedClassifier(BaseTextClassifier):
+class WithMemory(BaseTextClassifier):
+    """Base class of the classifiers that keep what they fit before training in a cache.
+
+    Parameters
+    ----------
+    memory : str, path or joblib.Memory, default=None
+        Where to keep tokens, fitted checkers and their probabilities, so that a search over options of the weight or of
+        training fits each checker once for each fold. The key is their content: texts, labels, parameters, seed, the
+        encoder's files, the checker's code and the versions of the libraries. With ``random_state=None`` all fits
+        share one seed for the checkers.
+    """
+
+    _listed_last = True  # after what methods add
+
+    memory: Any = None
+
+    _parameter_constraints = {"memory": [str, os.PathLike, HasMethods(["cache"]), None]}
+
+    def _checker_seeds(self, rng, n):
+        """Seeds of n checkers."""
+        if self.memory is not None and self.random_state is None:
+            rng = np.random.RandomState(0)  # with other seeds in every fit, nothing would ever be found in the cache
+        return rng.randint(np.iinfo(np.int32).max, size=n)
+
+    def _cached(self, compute, content):
+        """Return ``compute()``, from the cache if there is one; only then is `content` asked what it depends on."""
+        # What one process finds in its cache another might have to compute, with all of them.
+        if self.memory is None or _engine.world().size > 1:
+            return compute()
+        return cached(self.memory, compute, *content())
+
+    def _tokenize(self, texts, tokenizer):
+        return self._cached(
+            partial(super()._tokenize, texts, tokenizer),
+            lambda: ("tokens", texts, self._token_source, encoder_fingerprint(self.encoder)),
+        )
+
+
+@estimator
+class BaseCheckedClassifier(WithMemory):
     """Base class of the classifiers with a quality checker.
 
     A subclass with a parameter ``diversity_checker`` (:class:`WithDiversityChecker`) has one of those too.
@@ -82,11 +121,6 @@ class BaseCheckedClassifier(BaseTextClassifier):
         Share of the uniform distribution that is mixed into :math:`P'`.
     missing_real : {"raise", "warn"}, default="raise"
         What to do about a class without real rows. "warn" gives its synthetic rows the neutral weight 1.
-    memory : str, path or joblib.Memory, default=None
-        Where to keep tokens, fitted checkers and their probabilities, so that a search over options of the weight or of
-        training fits each checker once for each fold. The key is their content: texts, labels, parameters, seed, the
-        encoder's files, the checker's code and the versions of the libraries. With ``random_state=None`` all fits
-        share one seed for the checkers.
 
     Attributes
     ----------
@@ -99,13 +133,11 @@ class BaseCheckedClassifier(BaseTextClassifier):
     quality_checker: Any = None
     smoothing: float = 0.0
     missing_real: str = "raise"
-    memory: Any = None
 
     _parameter_constraints = {
         "quality_checker": [HasMethods(["fit"]), None],
         "smoothing": [Interval(Real, 0, 1, closed="both")],
         "missing_real": [StrOptions({"raise", "warn"})],
-        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     }
 
     _missing_real_effect = "get the neutral weight 1"  # on synthetic rows of a class without real ones
@@ -119,12 +151,6 @@ class BaseCheckedClassifier(BaseTextClassifier):
 
     def _needs_real(self):
         return not isinstance(self.quality_checker, FrozenEstimator)
-
-    def _checker_seeds(self, rng, n):
-        """Seeds of n checkers."""
-        if self.memory is not None and self.random_state is None:
-            rng = np.random.RandomState(0)  # with other seeds in every fit, nothing would ever be found in the cache
-        return rng.randint(np.iinfo(np.int32).max, size=n)
 
     def _fit_quality_checker(self, data, seed):
         """P'(.|x) of every synthetic row, from a checker fitted on the real rows."""
@@ -186,19 +212,6 @@ class BaseCheckedClassifier(BaseTextClassifier):
             lambda: (*key(), data.synthetic.X, data.classes),
         )
         return checker, proba
-
-    def _cached(self, compute, content):
-        """Return ``compute()``, from the cache if there is one; only then is `content` asked what it depends on."""
-        # What one process finds in its cache another might have to compute, with all of them.
-        if self.memory is None or _engine.world().size > 1:
-            return compute()
-        return cached(self.memory, compute, *content())
-
-    def _tokenize(self, texts, tokenizer):
-        return self._cached(
-            partial(super()._tokenize, texts, tokenizer),
-            lambda: ("tokens", texts, self._token_source, encoder_fingerprint(self.encoder)),
-        )
 
     def get_params(self, deep=True):
         """Get parameters; those of a default checker are listed while its parameter is None.

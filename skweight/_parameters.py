@@ -55,10 +55,13 @@ def estimator(cls):
 
 def _merged_entries(cls, section):
     """Entries of a section over a class and its bases: the encoder, what methods add, then what all share."""
-    of_class = [_entries(vars(base).get("__doc__"), section) for base in reversed(cls.__mro__[:-1])]
-    merged = {name: text for entries in of_class for name, text in entries.items()}
-    shared: dict[str, str] = next(filter(None, of_class), {})
-    return dict(sorted(merged.items(), key=lambda entry: (entry[0] != "encoder", entry[0] in shared)))
+    merged: dict[str, str] = {}
+    last: set[str] = set()
+    for base in reversed(cls.__mro__[:-1]):
+        own = _entries(vars(base).get("__doc__"), section)
+        merged |= own
+        last |= own.keys() if vars(base).get("_listed_last") else set()
+    return dict(sorted(merged.items(), key=lambda entry: (entry[0] != "encoder", entry[0] in last)))
 
 
 def _entries(doc, section):
@@ -128,6 +131,8 @@ class TrainingParameters:
     verbose : int, default=0
         1 shows progress bars.
     """
+
+    _listed_last = True  # after what methods add
 
     encoder: str | os.PathLike = dataclasses.field(default="google-bert/bert-base-uncased", kw_only=False)
     real_weight: float = 0.0
