@@ -261,6 +261,8 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         if self.real_weight > 0:
             rows, target = rows.extend(data.real.tokens), np.concatenate([target, data.real.target])
             real_columns = self._real_columns(columns, data.real)
+            if columns.keys() != real_columns.keys():
+                raise TypeError(f"{type(self).__name__}._real_columns must give {list(columns)} for real rows too.")
             columns = {name: np.concatenate([column, real_columns[name]]) for name, column in columns.items()}
             columns["is_real"] = np.repeat([False, True], [len(data.synthetic), len(data.real)])
         return _engine.LabelledRows(rows, target, columns)
@@ -309,8 +311,7 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         return None if self._passthrough else (str(self.encoder), self.max_length)
 
     def _warn_if_collapsed(self, weights, least=0.1):
-        size = effective_sample_size(weights)
-        if size < least * len(weights):
+        if (size := effective_sample_size(weights)) < least * len(weights):
             warn(
                 f"SKW041: the weights have collapsed: {len(weights)} rows count as {size:.1f} (effective sample size). "
                 "Try clip=10, a smaller gamma, or look at the quality checker."

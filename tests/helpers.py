@@ -16,16 +16,10 @@ from sklearn.pipeline import make_pipeline
 from transformers import BertConfig, BertModel, BertTokenizerFast, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from skweight import DIMPClassifier, IMPClassifier
+import skweight
+from skweight import DIMPClassifier, IMPClassifier, baselines
 from skweight._engine import LabelledRows
 from skweight._rows.features import Features
-from skweight.baselines import (
-    CrossEntropyClassifier,
-    DistilledClassifier,
-    FocalClassifier,
-    HuClassifier,
-    SunGenClassifier,
-)
 from skweight.baselines._meta_gradient import alignment, cross_entropy, trainable
 from skweight.losses import WeightedLoss
 from skweight.model_selection import stack_real
@@ -35,25 +29,21 @@ ROOT = Path(__file__).parent.parent  # of the repository
 # -- classifiers ------------------------------------------------------------------------------------------------------
 
 WEIGHTED = [IMPClassifier, DIMPClassifier]
-ALL = [
-    *WEIGHTED,
-    CrossEntropyClassifier,
-    FocalClassifier,
-    DistilledClassifier,
-    SunGenClassifier,
-    HuClassifier,
-]
+# Every public classifier: a new one is tested as soon as it has a name to import it by.
+ALL = [getattr(home, name) for home in (skweight, baselines) for name in home.__all__ if name.endswith("Classifier")]
 QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, "precision": "fp32"}
+
+
+def quick_options(cls, checker):
+    """Options of a class that make a fit quick: `checker` in place of networks, few steps of an outer loop."""
+    defaults = cls().get_params(deep=False)
+    options = {name: checker for name in ("quality_checker", "diversity_checker") if name in defaults}
+    return options | ({"n_outer_iter": 1, "outer_lr": 0.01} if "n_outer_iter" in defaults else {})
 
 
 def quick(cls, encoder, **params):
     """Make a classifier that fits the toy rows in a fraction of a second."""
-    checkers = {"quality_checker": tfidf()} if cls in [*WEIGHTED, DistilledClassifier] else {}
-    if cls is IMPClassifier:
-        checkers["diversity_checker"] = tfidf()
-    if cls is SunGenClassifier:
-        checkers |= {"n_outer_iter": 1, "outer_lr": 0.01}  # enough to test mechanics
-    return cls(encoder, **{**QUICK, **checkers, **params})
+    return cls(encoder, **{**QUICK, **quick_options(cls, tfidf()), **params})
 
 
 def fit(classifier, toy, **kwargs):
@@ -196,11 +186,7 @@ def own_number(X):
 def passthrough(cls=DIMPClassifier, **params):
     """Make a classifier that learns such rows in five epochs."""
     settings = {"max_epochs": 5, "random_state": 0, "device": "cpu", "precision": "fp32"}
-    if cls in WEIGHTED:
-        settings["quality_checker"] = LogisticRegression()
-    if cls is IMPClassifier:
-        settings["diversity_checker"] = LogisticRegression()
-    return cls("passthrough", **{**settings, **params})
+    return cls("passthrough", **{**settings, **quick_options(cls, LogisticRegression()), **params})
 
 
 def brief(cls=DIMPClassifier, **params):

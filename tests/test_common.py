@@ -9,20 +9,14 @@ import unittest
 
 import numpy as np
 import pytest
-from helpers import ALL, tfidf, write_tiny_bert
+from helpers import ALL, quick_options, tfidf, write_tiny_bert
 from sklearn.exceptions import SkipTestWarning
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
 from skweight import DIMPClassifier, IMPClassifier
-from skweight.baselines import (
-    CrossEntropyClassifier,
-    DistilledClassifier,
-    FocalClassifier,
-    HuClassifier,
-    SunGenClassifier,
-)
+from skweight.baselines import SunGenClassifier
 
 # The checks pass numbers, and fit(X, y) without real rows. So they run on numbers as they are
 # (encoder="passthrough"), and on texts through a bridge that spells a row of numbers as a sentence: behind that, the
@@ -79,71 +73,27 @@ class Bridge:
         return tags
 
 
-class IMPOnNumbers(RowsAreReal, IMPClassifier):
-    pass
+def subclass(cls, suffix, *mixins):
+    """Make a subclass with a name of its own, under which it can be pickled."""
+    mixins += (RowsAreReal,) if cls("passthrough", **NUMBERS.get(cls, {}))._needs_real() else ()
+    made = type(cls.__name__.removesuffix("Classifier") + suffix, (*mixins, cls), {"__module__": __name__})
+    return globals().setdefault(made.__name__, made)
 
 
-class DIMPOnNumbers(RowsAreReal, DIMPClassifier):
-    pass
-
-
-class DistilledOnNumbers(RowsAreReal, DistilledClassifier):
-    pass
-
-
-class IMPOnSentences(Bridge, RowsAreReal, IMPClassifier):
-    pass
-
-
-class DIMPOnSentences(Bridge, RowsAreReal, DIMPClassifier):
-    pass
-
-
-class DistilledOnSentences(Bridge, RowsAreReal, DistilledClassifier):
-    pass
-
-
-class CrossEntropyOnSentences(Bridge, CrossEntropyClassifier):
-    pass
-
-
-class FocalOnSentences(Bridge, FocalClassifier):
-    pass
-
-
-class HuOnNumbers(RowsAreReal, HuClassifier):
-    pass
-
-
-class HuOnSentences(Bridge, RowsAreReal, HuClassifier):
-    pass
-
-
-class SunGenOnNumbers(RowsAreReal, SunGenClassifier):
-    pass
-
-
-class SunGenOnSentences(Bridge, SunGenClassifier):
-    pass
-
-
-ON_SENTENCES = {"lr": 4e-3, "max_length": 24, "precision": "fp32"}
-CHECKED = [
-    CrossEntropyClassifier("passthrough"),
-    FocalClassifier("passthrough"),
-    IMPOnNumbers("passthrough"),
-    DIMPOnNumbers("passthrough"),
-    DistilledOnNumbers("passthrough"),
-    HuOnNumbers("passthrough"),
-    SunGenOnNumbers("passthrough", outer="real", n_outer_iter=2),
-    CrossEntropyOnSentences(BridgeEncoder(), **ON_SENTENCES),
-    FocalOnSentences(BridgeEncoder(), **ON_SENTENCES),
+NUMBERS = {SunGenClassifier: {"outer": "real", "n_outer_iter": 2}}
+SENTENCES = {
     # IMP with its default diversity checker, DIMP with the default quality checker on a smaller budget.
-    IMPOnSentences(BridgeEncoder(), quality_checker=tfidf(), **ON_SENTENCES),
-    DIMPOnSentences(BridgeEncoder(), **ON_SENTENCES).set_params(quality_checker__max_epochs=2),
-    DistilledOnSentences(BridgeEncoder(), quality_checker=tfidf(), diversity_checker=tfidf(), **ON_SENTENCES),
-    HuOnSentences(BridgeEncoder(), **ON_SENTENCES),
-    SunGenOnSentences(BridgeEncoder(), n_outer_iter=1, **ON_SENTENCES),
+    IMPClassifier: {"quality_checker": tfidf()},
+    DIMPClassifier: {"quality_checker__max_epochs": 2},
+}
+CHECKED = [
+    *(subclass(cls, "OnNumbers")("passthrough", **NUMBERS.get(cls, {})) for cls in ALL),
+    *(
+        subclass(cls, "OnSentences", Bridge)(BridgeEncoder(), lr=4e-3, max_length=24, precision="fp32").set_params(
+            **SENTENCES.get(cls, quick_options(cls, tfidf()))
+        )
+        for cls in ALL
+    ),
 ]
 EXPECTED_TO_FAIL = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -169,7 +119,7 @@ def test_checks_of_scikit_learn_pass(estimator, check):
 
 def test_bridge_spells_numbers_for_a_tokenizer_and_an_encoder():
     X = np.array([[0.0, -1.0], [0.6, 1e9]] * 4)
-    clf = CrossEntropyOnSentences(BridgeEncoder(), **ON_SENTENCES)
+    clf = next(clf for clf in CHECKED if type(clf).__name__ == "CrossEntropyOnSentences")
     assert clf._check_inputs(X, reset=True)[0][:2] == ["an bl", "ao bz"]
     clf.fit(X, [0, 1] * 4)
     assert clf.tokenizer_.tokenize("an bz") == ["an", "bz"]

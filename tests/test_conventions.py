@@ -12,17 +12,13 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from helpers import ALL, QUICK, WEIGHTED, tfidf
+from helpers import ALL, QUICK, WEIGHTED, quick_options, tfidf
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import estimator_html_repr
 
-from skweight import DIMPClassifier, IMPClassifier
-from skweight.baselines import DistilledClassifier, SunGenClassifier
-
-WITH_QUALITY_CHECKER = [*WEIGHTED, DistilledClassifier]
-WITH_DIVERSITY_CHECKER = [IMPClassifier, DistilledClassifier]
+from skweight import DIMPClassifier
 
 
 @dataclass
@@ -37,12 +33,7 @@ class Rows:
     real_y: Any
 
     def build(self, cls, **params):
-        checkers = {"quality_checker": self.checker} if cls in WITH_QUALITY_CHECKER else {}
-        if cls in WITH_DIVERSITY_CHECKER:
-            checkers["diversity_checker"] = self.checker
-        if cls is SunGenClassifier:
-            checkers |= {"n_outer_iter": 1, "outer_lr": 0.01}  # enough to test mechanics
-        return cls(self.encoder, **{**QUICK, **checkers, **params})
+        return cls(self.encoder, **{**QUICK, **quick_options(cls, self.checker), **params})
 
     def fit(self, classifier, **kwargs):
         return classifier.fit(self.X, self.y, real_X=self.real_X, real_y=self.real_y, **kwargs)
@@ -201,9 +192,7 @@ def test_global_generators_stay_where_they_were_on_texts_and_on_numbers(cls, row
     np.random.seed(3)  # noqa: NPY002
     random.seed(3)
     states = torch.get_rng_state(), np.random.get_state()[1:3], random.getstate()  # noqa: NPY002
-    networks = {"quality_checker": None} if cls in WITH_QUALITY_CHECKER else {}
-    if cls in WITH_DIVERSITY_CHECKER:
-        networks["diversity_checker"] = None
+    networks = {name: None for name in cls().get_params(deep=False) if name.endswith("_checker")}
     # Not with random_state=None, which by scikit-learn's convention takes its seed from numpy's global generator.
     for random_state in (0, np.random.RandomState(0)):
         rows.fit(rows.build(cls, random_state=random_state, **networks)).predict(rows.X)
