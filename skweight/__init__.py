@@ -8,6 +8,9 @@ __version__ = "0.1.0"
 _HOME = {
     "DIMPClassifier": "skweight._imp",
     "IMPClassifier": "skweight._imp",
+    "OpinionPool": "skweight._pools",
+    "OpinionPoolClassifier": "skweight._opinion_pool",
+    "cross_fit_proba": "skweight._pools",
     "effective_sample_size": "skweight._weights",
     "importance_weights": "skweight._weights",
     "label_proba": "skweight._weights",

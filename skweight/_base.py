@@ -217,8 +217,6 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         if tokenizer is not None:
             self.text_pairs_ = data.synthetic.tokens.paired
             self.tokenizer_ = tokenizer
-        for name, value in weighting.learnt.items():
-            setattr(self, name, value)
         self.history_ = training.history
         self.n_iter_ = len(training.history)
         if data.validation is not None:
@@ -229,6 +227,8 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         self.sample_weight_ = data.scatter(weights, fill=0.0)
         if stacked and len(real_weights):
             self.sample_weight_[data.real.index] = real_weights
+        for name, value in weighting.learnt.items():
+            setattr(self, name, value)
         self._warn_if_collapsed(weights)
 
     def _make_module(self, data, seed):

@@ -66,11 +66,13 @@ class Assessment:
 
 
 @estimator
-class WithMemory(BaseTextClassifier):
-    """Base class of the classifiers that keep what they fit before training in a cache.
+class BaseTwoStageClassifier(BaseTextClassifier):
+    """Base class of the classifiers that fit others, checkers or experts, before they train.
 
     Parameters
     ----------
+    missing_real : {"raise", "warn"}, default="raise"
+        What to do about a class without real rows. "warn" gives its synthetic rows the neutral weight 1.
     memory : str, path or joblib.Memory, default=None
         Where to keep tokens, fitted checkers and their probabilities, so that a search over options of the weight or of
         training fits each checker once for each fold. The key is their content: texts, labels, parameters, seed, the
@@ -80,15 +82,67 @@ class WithMemory(BaseTextClassifier):
 
     _listed_last = True  # after what methods add
 
+    missing_real: str = "raise"
     memory: Any = None
 
-    _parameter_constraints = {"memory": [str, os.PathLike, HasMethods(["cache"]), None]}
+    _parameter_constraints = {
+        "missing_real": [StrOptions({"raise", "warn"})],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
+    }
+
+    # For messages: who learns from the real rows, and what happens to synthetic rows of a class without real ones.
+    _learner = "The quality checker"
+    _missing_real_effect = "get the neutral weight 1"
 
     def _checker_seeds(self, rng, n):
         """Seeds of n checkers."""
         if self.memory is not None and self.random_state is None:
             rng = np.random.RandomState(0)  # with other seeds in every fit, nothing would ever be found in the cache
         return rng.randint(np.iinfo(np.int32).max, size=n)
+
+    def _check_classes(self, data, known, where):
+        if len(known) < 2:
+            raise ValueError(f"{self._learner} needs at least 2 classes, but {where} has one: {list(known)}.")
+        missing = [label for label in data.classes.tolist() if label not in known]
+        if not missing:
+            return
+        if self.missing_real == "raise":
+            raise ValueError(
+                f"{where} has no rows of {missing}, so nothing is known about the quality of their synthetic rows. Add "
+                f"real rows of every class, or pass missing_real='warn': those rows then {self._missing_real_effect}."
+            )
+        count = int(np.isin(data.synthetic.y, missing).sum())
+        warn(f"SKW021: {where} has no rows of {missing}; their {count} synthetic rows {self._missing_real_effect}.")
+
+    def _fit_and_ask(self, name, checker, rows, asked, classes, seed):
+        """Fit a checker on `rows`, unless it is frozen, and ask it about the rows `asked`.
+
+        Returns
+        -------
+        checker : classifier
+        proba : ndarray of shape (len(asked), n_classes)
+        """
+        if not hasattr(checker, "predict_proba"):
+            raise TypeError(
+                f"{name} is {_class_name(checker)}, which has no predict_proba; weights need the probability of a "
+                "label. Wrap it in CalibratedClassifierCV, for example."
+            )
+        if isinstance(checker, FrozenEstimator):
+            check_is_fitted(checker)
+
+            def key():
+                return "frozen checker", code_fingerprint(checker.estimator), checker.estimator
+
+        else:
+            checker = _seeded(clone(checker), seed)
+            unfitted = clone(checker)
+
+            def key():
+                return "checker", code_fingerprint(unfitted), unfitted, rows.X, rows.y, rows.sample_weight
+
+            checker = self._cached(partial(_fit_on, checker, rows, title=name.replace("_", " ")), key)
+        proba = self._cached(partial(_proba_of_classes, checker, asked, classes), lambda: (*key(), asked.X, classes))
+        return checker, proba
 
     def _cached(self, compute, content):
         """Return ``compute()``, from the cache if there is one; only then is `content` asked what it depends on."""
@@ -105,7 +159,7 @@ class WithMemory(BaseTextClassifier):
 
 
 @estimator
-class BaseCheckedClassifier(WithMemory):
+class BaseCheckedClassifier(BaseTwoStageClassifier):
     """Base class of the classifiers with a quality checker.
 
     A subclass with a parameter ``diversity_checker`` (:class:`WithDiversityChecker`) has one of those too.
@@ -119,8 +173,6 @@ class BaseCheckedClassifier(WithMemory):
         no real rows are needed.
     smoothing : float, default=0.0
         Share of the uniform distribution that is mixed into :math:`P'`.
-    missing_real : {"raise", "warn"}, default="raise"
-        What to do about a class without real rows. "warn" gives its synthetic rows the neutral weight 1.
 
     Attributes
     ----------
@@ -132,15 +184,12 @@ class BaseCheckedClassifier(WithMemory):
 
     quality_checker: Any = None
     smoothing: float = 0.0
-    missing_real: str = "raise"
 
     _parameter_constraints = {
         "quality_checker": [HasMethods(["fit"]), None],
         "smoothing": [Interval(Real, 0, 1, closed="both")],
-        "missing_real": [StrOptions({"raise", "warn"})],
     }
 
-    _missing_real_effect = "get the neutral weight 1"  # on synthetic rows of a class without real ones
     _instead_of_real = ", or a fitted quality_checker as FrozenEstimator(checker)"
 
     def _default_checkers(self):
@@ -167,20 +216,6 @@ class BaseCheckedClassifier(WithMemory):
         learnt = {f"{name}_checker_": checker, f"{name}_proba_": data.scatter(label_proba, fill=np.nan)}
         return Assessment(proba, label_proba, learnt)
 
-    def _check_classes(self, data, known, where):
-        if len(known) < 2:
-            raise ValueError(f"The quality checker needs at least 2 classes, but {where} has one: {list(known)}.")
-        missing = [label for label in data.classes.tolist() if label not in known]
-        if not missing:
-            return
-        if self.missing_real == "raise":
-            raise ValueError(
-                f"{where} has no rows of {missing}, so nothing is known about the quality of their synthetic rows. Add "
-                f"real rows of every class, or pass missing_real='warn': those rows then {self._missing_real_effect}."
-            )
-        count = int(np.isin(data.synthetic.y, missing).sum())
-        warn(f"SKW021: {where} has no rows of {missing}; their {count} synthetic rows {self._missing_real_effect}.")
-
     def _fit_checker(self, name, rows, data, seed):
         """Fit a checker on `rows`; return it, and its probability of every class for each synthetic row."""
         checker = getattr(self, name)
@@ -188,30 +223,7 @@ class BaseCheckedClassifier(WithMemory):
             checker = self._default_checkers()[name]
         elif checker == "fast":
             checker = fast_checker(self._passthrough)
-        if not hasattr(checker, "predict_proba"):
-            raise TypeError(
-                f"{name} is {_class_name(checker)}, which has no predict_proba; weights need the probability of a "
-                "label. Wrap it in CalibratedClassifierCV, for example."
-            )
-        if isinstance(checker, FrozenEstimator):
-            check_is_fitted(checker)
-
-            def key():
-                return "frozen checker", code_fingerprint(checker.estimator), checker.estimator
-
-        else:
-            checker = _seeded(clone(checker), seed)
-            unfitted = clone(checker)
-
-            def key():
-                return "checker", code_fingerprint(unfitted), unfitted, rows.X, rows.y, rows.sample_weight
-
-            checker = self._cached(partial(_fit_on, checker, rows, title=name.replace("_", " ")), key)
-        proba = self._cached(
-            partial(_proba_of_classes, checker, data.synthetic, data.classes),
-            lambda: (*key(), data.synthetic.X, data.classes),
-        )
-        return checker, proba
+        return self._fit_and_ask(name, checker, rows, data.synthetic, data.classes, seed)
 
     def get_params(self, deep=True):
         """Get parameters; those of a default checker are listed while its parameter is None.

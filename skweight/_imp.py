@@ -90,10 +90,17 @@ class IMPClassifier(_BaseImportanceClassifier, WithDiversityChecker):
     DIMPClassifier : Weights that follow the model as it trains; one checker less to fit.
     skweight.baselines.CrossEntropyClassifier : The same training with equal weights.
 
+    Notes
+    -----
+    The weight is that of IMP-Loss [1]_. IRBL [2]_ has the same ratio, with the real rows in the training
+    (``real_weight > 0``).
+
     References
     ----------
     .. [1] Kuo, Liao, Chao, Ma, Cheng, "Not All LLM-Generated Data Are Equal: Rethinking Data Weighting in Text
        Classification", ICLR 2025, arXiv:2410.21526.
+    .. [2] Nodet, Lemaire, Bondu, Cornuejols, "Importance Reweighting for Biquality Learning", IJCNN 2021,
+       arXiv:2010.09621.
 
     Examples
     --------

@@ -80,7 +80,7 @@ def inside(package):
 
 ROWS, ENGINE, STORAGE = inside("skweight._rows"), inside("skweight._engine"), inside("skweight._storage")
 BASELINES = inside("skweight.baselines")
-METHODS = {"skweight._imp", "skweight._cross_entropy", *BASELINES}
+METHODS = {"skweight._imp", "skweight._opinion_pool", "skweight._cross_entropy", *BASELINES}
 ESTIMATORS = {"skweight._base", "skweight._checkers", *METHODS}
 # Doors: packages that load their modules on first use of a name, by tables that the walk over imports cannot see.
 DOORS = {
@@ -171,6 +171,11 @@ def test_weights_import_numpy_and_sklearn_only():
     assert uses("skweight._weights") == {"skweight._limits"}
 
 
+def test_pools_import_numpy_scipy_and_sklearn_only():
+    assert WALKS["skweight._pools"].third_party() == {"numpy", "scipy", "sklearn"}
+    assert uses("skweight._pools") == {"skweight._weights"}
+
+
 @pytest.mark.parametrize("module", sorted(ROWS))
 def test_rows_know_no_classifier_and_no_torch(module):
     assert uses(module) <= {"skweight.exceptions", *ROWS}
@@ -205,9 +210,12 @@ def test_only_methods_and_storage_use_the_engine():
 
 @pytest.mark.parametrize("module", sorted(METHODS))
 def test_methods_stand_on_the_base_the_checkers_the_weights_and_the_losses(module):
-    allowed = {"_base", "_checkers", "_cross_entropy", "_engine", "_parameters", "_weights", "losses"}
-    within_engine = ENGINE if module == "skweight.baselines._meta_gradient" else set()
-    assert uses(module) <= {*(f"skweight.{name}" for name in allowed), *BASELINES, *within_engine}
+    allowed = {"_base", "_checkers", "_cross_entropy", "_engine", "_parameters", "_pools", "_weights", "losses"}
+    further = {
+        "skweight.baselines._meta_gradient": ENGINE,
+        "skweight._opinion_pool": {"skweight._rows.features", "skweight._storage.cache"},
+    }.get(module, set())
+    assert uses(module) <= {*(f"skweight.{name}" for name in allowed), *BASELINES, *further}
 
 
 def test_only_engine_losses_and_gradients_import_torch_when_they_are_imported():
@@ -230,7 +238,7 @@ def test_matplotlib_is_imported_inside_functions():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_only_what_the_package_depends_on(module):
-    depends_on = {"numpy", "sklearn", "skorch", "torch", "tqdm", "transformers"}
+    depends_on = {"numpy", "scipy", "sklearn", "skorch", "torch", "tqdm", "transformers"}
     assert WALKS[module].third_party(lazily=False) <= depends_on
 
 

@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
-from skweight import DIMPClassifier, IMPClassifier
+from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier
 from skweight.baselines import SunGenClassifier
 
 # The checks pass numbers, and fit(X, y) without real rows. So they run on numbers as they are
@@ -85,6 +85,7 @@ SENTENCES = {
     # IMP with its default diversity checker, DIMP with the default quality checker on a smaller budget.
     IMPClassifier: {"quality_checker": tfidf()},
     DIMPClassifier: {"quality_checker__max_epochs": 2},
+    OpinionPoolClassifier: {"experts": tfidf()},  # what a random encoder says of a sentence is worth nothing
 }
 CHECKED = [
     *(subclass(cls, "OnNumbers")("passthrough", **NUMBERS.get(cls, {})) for cls in ALL),

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import ALL, QUICK, WEIGHTED, UniformChecker, fit, parameters, quick
+from helpers import ALL, QUICK, WEIGHTED, UniformChecker, fit, parameters, quick, tfidf
 from sklearn.exceptions import NotFittedError
 
-from skweight import DIMPClassifier, IMPClassifier, label_proba
+from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier, label_proba
 from skweight.baselines import CrossEntropyClassifier, HuClassifier
 from skweight.exceptions import SkweightWarning
 
@@ -25,7 +25,11 @@ from skweight.exceptions import SkweightWarning
 def test_sample_weight_multiplies_the_weights(cls, tiny_encoder, toy):
     weight = np.array([0.5, 1.5] * 6)
     still = {"max_epochs": 1, "lr": 1e-12, "batch_size": 12}
-    own = {IMPClassifier: {"diversity_checker": "drop"}, HuClassifier: {"pretrain_epochs": 0}}.get(cls, {})
+    own = {
+        IMPClassifier: {"diversity_checker": "drop"},
+        HuClassifier: {"pretrain_epochs": 0},
+        OpinionPoolClassifier: {"experts": [("real", tfidf(), "real")]},  # one that does not read these weights
+    }.get(cls, {})
     plain = fit(quick(cls, tiny_encoder, **still, **own), toy)
     weighted = fit(quick(cls, tiny_encoder, **still, **own), toy, sample_weight=weight)
     np.testing.assert_allclose(weighted.sample_weight_, plain.sample_weight_ * weight, rtol=1e-5)

@@ -10,6 +10,7 @@ from skweight._cli.arguments import add_text_columns
 _METHODS: dict[str, tuple[str, dict]] = {
     "dimp": ("skweight:DIMPClassifier", {}),
     "imp": ("skweight:IMPClassifier", {}),
+    "opinion-pool": ("skweight:OpinionPoolClassifier", {}),
     "imp-fast": ("skweight:IMPClassifier", {"diversity_checker": "fast"}),
     "cross-entropy": ("skweight.baselines:CrossEntropyClassifier", {}),
     "focal": ("skweight.baselines:FocalClassifier", {}),
@@ -32,7 +33,10 @@ def add_arguments(parser):
         help='hub id or folder; "minilm" takes the one of the demo',
     )
     parser.add_argument(
-        "--real-weight", type=float, default=0.0, help="let the real rows join the training, at so many mean weights"
+        "--real-weight",
+        type=float,
+        help="let the real rows join the training, at so many mean weights (default 0); for opinion-pool their total, "
+        "as a share of the synthetic rows' (default 0.25)",
     )
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--lr", type=float, default=5e-5)
@@ -74,7 +78,6 @@ def _classifier(args):
     name, params = _METHODS[args.method]
     return pkgutil.resolve_name(name)(
         minilm_folder() if args.encoder == "minilm" else args.encoder,
-        real_weight=args.real_weight,
         max_epochs=args.epochs,
         lr=args.lr,
         batch_size=args.batch_size,
@@ -83,6 +86,7 @@ def _classifier(args):
         random_state=args.seed,
         verbose=1,
         **params,
+        **({} if args.real_weight is None else {"real_weight": args.real_weight}),
     )
 
 

@@ -9,7 +9,9 @@ import importlib
 _HOME = {
     "Head": "head",
     "LabelledRows": "batches",
+    "embed": "prediction",
     "join": "processes",
+    "load_encoder": "loading",
     "load_module": "loading",
     "load_tokenizer": "loading",
     "load_trained": "loading",

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -165,6 +165,12 @@ def load_module(encoder, labels, seed, pad_token_id=None):
             module.config.pad_token_id = pad_token_id
         _reset_head(module)
     return module.eval()
+
+
+def load_encoder(encoder):
+    """Load a pretrained encoder without a head, in float32 and in evaluation mode, on the CPU."""
+    with quiet_transformers():
+        return AutoModel.from_pretrained(encoder, dtype=torch.float32, trust_remote_code=False).eval()
 
 
 def load_trained(folder, kind=AutoModelForSequenceClassification):

@@ -64,6 +64,17 @@ class Rows(CheckedRows):
         """Return the rows `rows` alone."""
         return Rows(**vars(super().take(rows)), target=self.target[rows], tokens=self.tokens.take(rows))
 
+    def extend(self, other, sample_weight):
+        """Return these rows and those of `other` in one, with new weights."""
+        return Rows(
+            X=np.concatenate([self.X, other.X]) if isinstance(self.X, np.ndarray) else [*self.X, *other.X],
+            y=np.concatenate([self.y, other.y]),
+            sample_weight=sample_weight,
+            index=np.concatenate([self.index, other.index]),
+            target=np.concatenate([self.target, other.target]),
+            tokens=self.tokens.extend(other.tokens),
+        )
+
     @property
     def mean_one_weight(self):
         """The user's weights; ones if there are none."""

@@ -48,7 +48,7 @@ def save(classifier, folder, *, training):
         "classes": classes.tolist(),
         "classes_dtype": classes.dtype.str,
         "history": classifier.history_,
-        **_fitted(classifier, str | int | float | bool | np.generic),
+        **_fitted(classifier, _is_plain),
         **(
             {"feature_names": names.tolist()}
             if (names := getattr(classifier, "feature_names_in_", None)) is not None
@@ -63,7 +63,7 @@ def save(classifier, folder, *, training):
         classifier.module_.save_pretrained(folder)
     if hasattr(classifier, "tokenizer_"):
         classifier.tokenizer_.save_pretrained(folder)
-    arrays = _fitted(classifier, np.ndarray)
+    arrays = _fitted(classifier, lambda value: isinstance(value, np.ndarray))
     if training and arrays:
         np.savez_compressed(folder / _TRAINING_FILE, **arrays)
     else:
@@ -72,13 +72,20 @@ def save(classifier, folder, *, training):
     (folder / _FILE).write_text(json.dumps(about, indent=2, default=_plain) + "\n", encoding="utf-8")
 
 
-def _fitted(classifier, types):
-    """Fitted attributes of some types, but for those with a form of their own in the file."""
+def _fitted(classifier, is_kept):
+    """Fitted attributes of some kind, but for those with a form of their own in the file."""
     return {
         name: value
         for name, value in vars(classifier).items()
-        if _is_fitted(name) and isinstance(value, types) and name not in ("classes_", "feature_names_in_")
+        if _is_fitted(name) and is_kept(value) and name not in ("classes_", "feature_names_in_")
     }
+
+
+def _is_plain(value):
+    """Whether it is a number, a text, or a dictionary of such."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return isinstance(value, str | int | float | bool | np.generic)
 
 
 def _is_fitted(name):

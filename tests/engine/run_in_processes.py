@@ -11,7 +11,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
-from skweight import DIMPClassifier, IMPClassifier
+from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier
 from skweight._engine.processes import world
 from skweight.baselines import CrossEntropyClassifier, HuClassifier, SunGenClassifier
 from skweight.datasets import load_film_reviews
@@ -30,8 +30,9 @@ def fits(encoder, folder):
     numbers = CrossEntropyClassifier("passthrough", **{**settings, "max_epochs": 4})
     results = {}
     hu = HuClassifier(encoder, **settings, scale="unit", real_weight=0.5)
+    pool = OpinionPoolClassifier(encoder, **settings, cv=2)
     sungen = SunGenClassifier(encoder, **settings, outer="real", n_outer_iter=2)
-    for name, classifier in {"DIMP": dimp, "IMP": imp, "Hu": hu, "SunGen": sungen}.items():
+    for name, classifier in {"DIMP": dimp, "IMP": imp, "Hu": hu, "SunGen": sungen, "pool": pool}.items():
         results[name] = classifier.fit(X, y, real_X=real_X, real_y=real_y)
     results["numbers"] = numbers.fit(np.random.RandomState(0).normal(size=(31, 5)), y)
     return {

@@ -1,0 +1,316 @@
+"""OpinionPoolClassifier: what the real and the synthetic rows know, pooled and taught to one encoder."""
+
+from dataclasses import dataclass, fields, replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skweight import _engine
+from skweight._base import Weighting
+from skweight._checkers import QUALITY_CHECKER_BUDGET, BaseTwoStageClassifier
+from skweight._cross_entropy import CrossEntropyClassifier
+from skweight._parameters import TrainingParameters, estimator
+from skweight._pools import OpinionPool, folds
+from skweight._rows.features import Features
+from skweight._storage.cache import encoder_fingerprint
+
+_REAL, _SYNTHETIC, _BOTH = "real", "synthetic", "both"
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What an expert says.
+
+    Attributes
+    ----------
+    expert : classifier
+        Fitted on all its rows.
+    real : ndarray of shape (n_real, n_classes)
+        About real rows, each from a copy that has not seen it.
+    synthetic : ndarray of shape (n_synthetic, n_classes)
+        About the synthetic rows. NaN, here and there, in the columns of classes that an expert does not know.
+    """
+
+    expert: Any
+    real: np.ndarray
+    synthetic: np.ndarray
+
+
+@estimator
+class OpinionPoolClassifier(BaseTwoStageClassifier):
+    r"""Text classifier taught by a pool of experts: some know the real rows, some the synthetic ones.
+
+    Experts are fitted on the real rows and on the synthetic ones, and asked about real rows that they have not seen:
+    those fitted on real rows are cross-fitted, those fitted on synthetic rows have seen none. On the answers a
+    log-linear opinion pool is fitted (:class:`~skweight.OpinionPool` [1]_), a form of stacked generalisation [2]_: a
+    number for each expert says how far it is to be trusted. If the pool is no better than its best expert, that expert
+    takes its place. The encoder is then trained on the synthetic texts with the pool's probabilities in place of their
+    labels, as in distillation [3]_, and on the real rows with their own.
+
+    The generated texts may also be real ones that a language model has labelled.
+
+    Parameters
+    ----------
+    experts : {"frozen", "finetuned"}, classifier or list of (str, classifier, str), default="frozen"
+        "frozen": softmax regressions on mean-pooled embeddings of the encoder as it is, fitted on the real rows, on the
+        synthetic ones, and on both; they take seconds. "finetuned": fine-tuned encoders, one for the real and one for
+        the synthetic rows, which takes ``cv + 2`` further trainings. A classifier with ``predict_proba`` on texts:
+        three copies of it, as for "frozen". A list gives experts one by one: a name, the classifier, and the rows it
+        is fitted on, "real", "synthetic" or "both". ``FrozenEstimator(fitted)`` is used as it is, and must not have
+        seen the real rows.
+    cv : int, default=5
+        Folds of the real rows for cross-fitting.
+    prior : {"real", "balanced", None}, default="real"
+        What the pool is to be right about; see :class:`~skweight.OpinionPool`. "real" for accuracy and log-loss,
+        "balanced" where all classes count the same, as in macro-F1.
+    real_weight : float, default=0.25
+        Total weight of the real rows, as a share of the total weight of the synthetic rows, in the training and for
+        experts that are fitted on both.
+    missing_real : {"raise", "warn"}, default="raise"
+        What to do about a class without real rows. "warn" lets its synthetic rows keep their labels; the targets of the
+        other rows give it no probability.
+
+    Attributes
+    ----------
+    sample_weight_ : ndarray of shape (n_samples,)
+        What the label of each synthetic row is worth: its probability in the pool, times the row's ``sample_weight``. 0
+        on real rows and dropped ones.
+    target_proba_ : ndarray of shape (n_samples, n_classes)
+        Targets of the training, columns in the order of ``classes_``. NaN on real rows and dropped ones.
+    experts_ : dict of str to classifier
+        The fitted experts.
+    teacher_ : str
+        "pool", or the name of the expert that took its place.
+    coef_ : ndarray of shape (n_experts,)
+        Exponents of the experts; of an expert that took the pool's place 1, and 0 of the others.
+    intercept_ : ndarray of shape (n_classes,)
+        Class terms of the pool; NaN of a class without real rows.
+    oof_proba_ : ndarray of shape (n_experts, n_real, n_classes)
+        Cross-fitted probabilities of the real rows.
+    scores_ : dict of str to dict
+        Accuracy, macro-F1 and log-loss of each expert and of the pool on the real rows, cross-fitted, and their
+        standard errors, as ``accuracy_se``.
+
+    See Also
+    --------
+    OpinionPool : The pool alone, for any models.
+    skweight.baselines.DistilledClassifier : One teacher, or a product of experts that is not fitted.
+
+    References
+    ----------
+    .. [1] Genest, Zidek, "Combining Probability Distributions: A Critique and an Annotated Bibliography", Statistical
+       Science 1(1), 1986.
+    .. [2] Wolpert, "Stacked Generalization", Neural Networks 5(2), 1992.
+    .. [3] Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skweight import OpinionPoolClassifier
+    >>> rng = np.random.RandomState(0)
+    >>> X, real_X = rng.randn(300, 2), rng.randn(60, 2)
+    >>> y, real_y = X[:, 0] > 0.5, real_X[:, 0] > 0  # the generator draws the line elsewhere
+    >>> clf = OpinionPoolClassifier("passthrough", random_state=0).fit(X, y, real_X=real_X, real_y=real_y)
+    >>> wrong = y != (X[:, 0] > 0)
+    >>> bool(clf.sample_weight_[wrong].mean() < 0.5 * clf.sample_weight_[~wrong].mean())
+    True
+    """
+
+    experts: Any = "frozen"
+    cv: int = 5
+    prior: str | None = "real"
+    real_weight: float = 0.25
+
+    _parameter_constraints = {
+        "experts": [StrOptions({"frozen", "finetuned"}), HasMethods(["fit"]), list],
+        "cv": [Interval(Integral, 2, None, closed="left")],
+        "prior": [StrOptions({"real", "balanced"}), None],
+    }
+
+    _learner = "The pool"
+    _missing_real_effect = "keep their labels"
+
+    def _needs_real(self):
+        return True
+
+    def _make_loss(self):
+        from skweight.losses import DistillationLoss
+
+        return DistillationLoss()
+
+    def _weight_rows(self, data, rng):
+        self._check_classes(data, set(data.real.y.tolist()), "the real data")
+        experts = self._list_experts()
+        fold_seed, *seeds = self._checker_seeds(rng, 1 + len(experts))
+        read = self._read_by_experts(data)
+        opinions = {
+            name: self._ask_expert(name, expert, rows, read, seed, fold_seed)
+            for (name, expert, rows), seed in zip(experts, seeds, strict=True)
+        }
+        oof = np.stack([opinion.real for opinion in opinions.values()])
+        on_synthetic = np.stack([opinion.synthetic for opinion in opinions.values()])
+        known = ~np.isnan(on_synthetic).any(axis=(0, 1)) & np.isin(np.arange(len(data.classes)), data.real.target)
+        teacher, pool, scores = _choose_teacher(
+            OpinionPool(self.prior),
+            dict(zip(opinions, oof[..., known], strict=True)),
+            np.cumsum(known)[data.real.target] - 1,
+            data.real.mean_one_weight,
+            folds(data.real.target, self.cv, fold_seed),
+        )
+        target = np.zeros((len(data.synthetic), len(data.classes)))
+        target[:, known] = pool.predict_proba(on_synthetic[..., known])
+        unknown = ~known[data.synthetic.target]
+        target[unknown] = np.eye(len(data.classes))[data.synthetic.target[unknown]]
+        intercept = np.full(len(data.classes), np.nan)
+        intercept[known] = pool.intercept_
+        worth = data.synthetic.label_column(target) * data.synthetic.mean_one_weight
+        return Weighting(
+            columns={"sample_weight": data.synthetic.mean_one_weight, "target_proba": target},
+            learnt={
+                "experts_": {name: opinion.expert for name, opinion in opinions.items()},
+                "teacher_": teacher,
+                "coef_": pool.coef_,
+                "intercept_": intercept,
+                "oof_proba_": oof,
+                "scores_": scores,
+                "target_proba_": data.scatter(target, fill=np.nan),
+                "sample_weight_": data.scatter(worth, fill=0.0),
+            },
+        )
+
+    def _real_columns(self, columns, real):
+        total = self.real_weight * columns["sample_weight"].sum()
+        return {
+            "sample_weight": total / len(real) * real.mean_one_weight,
+            "target_proba": np.eye(columns["target_proba"].shape[1])[real.target],
+        }
+
+    def _list_experts(self):
+        """Name, classifier and rows of each expert."""
+        if isinstance(self.experts, list):
+            names = [name for name, _, _ in self.experts]
+            sources = {rows for _, _, rows in self.experts}
+            if not names or len(set(names)) < len(names) or not sources <= {_REAL, _SYNTHETIC, _BOTH}:
+                raise ValueError(
+                    "experts must be a list of (name, classifier, 'real', 'synthetic' or 'both') with names that "
+                    f"differ, got {self.experts!r}."
+                )
+            return self.experts
+        expert = self.experts
+        if expert == "frozen":
+            standardise = StandardScaler() if self._passthrough else Normalizer()
+            expert = make_pipeline(standardise, LogisticRegression(max_iter=500))
+        if expert == "finetuned":
+            own = {field.name: getattr(self, field.name) for field in fields(TrainingParameters)}
+            own |= {"real_weight": 0.0, "early_stopping": False, "random_state": None, "callbacks": None}
+            budget = QUALITY_CHECKER_BUDGET | ({"lr": "auto"} if self._passthrough else {})
+            return [
+                (_REAL, CrossEntropyClassifier(**own | budget), _REAL),
+                (_SYNTHETIC, CrossEntropyClassifier(**own), _SYNTHETIC),
+            ]
+        return [(rows, expert, rows) for rows in (_REAL, _SYNTHETIC, _BOTH)]
+
+    def _read_by_experts(self, data):
+        """Synthetic and real rows as the experts read them: embeddings, for frozen ones."""
+        if self.experts != "frozen" or self._passthrough:
+            return {_SYNTHETIC: data.synthetic, _REAL: data.real}
+        source = ("embeddings", self._token_source, encoder_fingerprint(self.encoder) if self.memory else None)
+
+        def embed(rows):
+            embeddings = self._cached(lambda: self._embed(rows.tokens), lambda: (*source, rows.X))
+            return replace(rows, X=embeddings, tokens=Features(embeddings))
+
+        return {_SYNTHETIC: embed(data.synthetic), _REAL: embed(data.real)}
+
+    def _embed(self, tokens):
+        module = _engine.load_encoder(self.encoder).to(_engine.resolve_device(self.device))
+        world = _engine.world()
+        if world.size == 1 or len(tokens) < world.size:
+            return _engine.embed(module, tokens)
+        own = tokens.take(world.shard(np.arange(len(tokens))))
+        return world.gather_array(_engine.embed(module, own), len(tokens))
+
+    def _ask_expert(self, name, expert, rows, read, seed, fold_seed):
+        """Fit an expert on its rows; ask it about all synthetic rows, and about real rows that it has not seen."""
+        real, classes = read[_REAL], np.unique(read[_SYNTHETIC].y)
+        title = f"{name} expert"
+        fitted, synthetic = self._fit_and_ask(
+            title, expert, self._choose(rows, read, real), read[_SYNTHETIC], classes, seed
+        )
+        if rows == _SYNTHETIC or isinstance(expert, FrozenEstimator):
+            frozen = fitted if isinstance(fitted, FrozenEstimator) else FrozenEstimator(fitted)
+            _, about_real = self._fit_and_ask(title, frozen, None, real, classes, seed)
+            return Opinion(fitted, about_real, synthetic)
+        about_real = np.full((len(real), len(classes)), np.nan)
+        for i, (train, test) in enumerate(folds(real.target, self.cv, fold_seed)):
+            own = self._choose(rows, read, real.take(train))
+            if len(np.unique(own.target)) < 2:  # nothing to fit: the only class there is seems certain
+                about_real[test] = np.eye(len(classes))[own.target[0]]
+                continue
+            _, about_real[test] = self._fit_and_ask(
+                f"{title}, fold {i + 1}", expert, own, real.take(test), classes, seed
+            )
+        return Opinion(fitted, np.nan_to_num(about_real), synthetic)
+
+    def _choose(self, rows, read, real):
+        """Rows to fit an expert on, of the real ones only some."""
+        if rows == _REAL:
+            return real
+        synthetic = read[_SYNTHETIC]
+        if rows == _SYNTHETIC:
+            return synthetic
+        share = self.real_weight * len(synthetic) / len(real)
+        return synthetic.extend(real, np.r_[synthetic.mean_one_weight, share * real.mean_one_weight])
+
+
+def _choose_teacher(pool, opinions, y, weight, splits):
+    """Fit the pool on cross-fitted probabilities; its best expert takes its place unless the pool is better.
+
+    Returns
+    -------
+    teacher : str
+    pool : OpinionPool
+        Fitted; of an expert in its place with exponent 1, and no class terms.
+    scores : dict
+    """
+    oof = np.stack(list(opinions.values()))
+    pooled = np.empty(oof.shape[1:])
+    for train, test in splits:
+        part = clone(pool).fit(oof[:, train], y[train], weight[train])
+        pooled[test] = part.predict_proba(oof[:, test])
+    scores = {name: _score(proba, y, pool.floor) for name, proba in opinions.items()}
+    best = min(opinions, key=lambda name: scores[name]["log_loss"])
+    scores["pool"] = _score(pooled, y, pool.floor)
+    pool.fit(oof, y, weight)
+    if scores["pool"]["log_loss"] < scores[best]["log_loss"]:
+        return "pool", pool, scores
+    pool.coef_ = np.array([float(name == best) for name in opinions])
+    pool.intercept_ = np.zeros(oof.shape[2])
+    return best, pool, scores
+
+
+def _score(proba, y, floor):
+    """Accuracy, macro-F1 and log-loss, with standard errors; that of macro-F1 from 200 bootstrap samples."""
+    proba = np.maximum(proba, floor)
+    losses = -np.log(proba[np.arange(len(y)), y] / proba.sum(axis=1))
+    predicted = proba.argmax(axis=1)
+    hits = (predicted == y).astype(float)
+    rng = np.random.RandomState(0)
+    samples = (rng.randint(len(y), size=len(y)) for _ in range(200))
+    f1 = [f1_score(y[rows], predicted[rows], average="macro", zero_division=0) for rows in samples]
+    return {
+        "accuracy": float(hits.mean()),
+        "accuracy_se": float(hits.std() / np.sqrt(len(y))),
+        "macro_f1": float(f1_score(y, predicted, average="macro", zero_division=0)),
+        "macro_f1_se": float(np.std(f1)),
+        "log_loss": float(losses.mean()),
+        "log_loss_se": float(losses.std() / np.sqrt(len(y))),
+    }
