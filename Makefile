@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/python -m skweight demo
 
+# Two processes of one thread each: threads of two processes that wait for each other cost more than they bring.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow

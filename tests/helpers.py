@@ -37,7 +37,7 @@ QUICK = {"max_epochs": 2, "batch_size": 4, "max_length": 16, "random_state": 0, 
 def quick_options(cls, checker):
     """Options of a class that make a fit quick: `checker` in place of networks, few steps of an outer loop."""
     defaults = cls().get_params(deep=False)
-    options = {name: checker for name in ("quality_checker", "diversity_checker") if name in defaults}
+    options = {name: checker for name in ("quality_checker", "diversity_checker") if defaults.get(name, "") is None}
     return options | ({"n_outer_iter": 1, "outer_lr": 0.01} if "n_outer_iter" in defaults else {})
 
 

@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from sklearn.utils.validation import validate_data
 
 from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier
-from skweight.baselines import SunGenClassifier
+from skweight.baselines import DistilledClassifier, SunGenClassifier
 
 # The checks pass numbers, and fit(X, y) without real rows. So they run on numbers as they are
 # (encoder="passthrough"), and on texts through a bridge that spells a row of numbers as a sentence: behind that, the
@@ -85,6 +85,7 @@ SENTENCES = {
     # IMP with its default diversity checker, DIMP with the default quality checker on a smaller budget.
     IMPClassifier: {"quality_checker": tfidf()},
     DIMPClassifier: {"quality_checker__max_epochs": 2},
+    DistilledClassifier: {"quality_checker": tfidf(), "diversity_checker": tfidf()},
     OpinionPoolClassifier: {"experts": tfidf()},  # what a random encoder says of a sentence is worth nothing
 }
 CHECKED = [

@@ -34,7 +34,8 @@ class Rows:
     real_y: Any
 
     def build(self, cls, **params):
-        return cls(self.encoder, **{**QUICK, **quick_options(cls, self.checker), **params})
+        checkers = {name: self.checker for name in cls().get_params(deep=False) if name.endswith("_checker")}
+        return cls(self.encoder, **{**QUICK, **quick_options(cls, self.checker), **checkers, **params})
 
     def fit(self, classifier, **kwargs):
         return classifier.fit(self.X, self.y, real_X=self.real_X, real_y=self.real_y, **kwargs)
