@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 from sklearn.model_selection import cross_validate
 
 from skweight import OpinionPool, OpinionPoolClassifier
@@ -125,6 +126,11 @@ def test_scores_are_those_of_the_cross_fitted_rows(rows):
     assert score["accuracy_se"] == pytest.approx(np.sqrt(hits.mean() * (1 - hits.mean()) / 40))
     assert score["log_loss"] == pytest.approx(-np.log(clf.oof_proba_[0][np.arange(40), own]).mean())
     assert clf.scores_["expert 1"]["log_loss"] == pytest.approx(np.log(2))
+    assert score["macro_f1"] == pytest.approx(f1_score(own, clf.oof_proba_[0].argmax(axis=1), average="macro"))
+    rng = np.random.RandomState(1)
+    samples = [rng.randint(40, size=40) for _ in range(400)]
+    f1 = [f1_score(own[i], clf.oof_proba_[0].argmax(axis=1)[i], average="macro") for i in samples]
+    assert score["macro_f1_se"] == pytest.approx(np.std(f1), rel=0.2)
     assert set(clf.scores_) == {"expert 0", "expert 1", "pool"}
 
 
