@@ -10,8 +10,10 @@ Every method is a softmax regression on embeddings of the encoder as it is. The 
 - The comparator of a cell, a pair of task and generator, is the most accurate of real only, synthetic only and pooled
   on one half of the scored rows; it is compared on the other half.
 - A cell is not inferior if the pool's loss against it is significantly below 1 point (one-sided, Holm over the cells).
-- The interval of the mean gain is a bootstrap of cells, then seeds, then rows.
+- The interval of the mean gain is a bootstrap of cells, then seeds; rows by the normal approximation.
 - Constants were chosen on the five cells of TUNED, on the same kind of rows with seeds of their own.
+
+"opinion pool of two" was fixed with these rules. The third expert was added after a run of all cells.
 """
 
 import argparse
@@ -191,7 +193,7 @@ def holm(p_values):
 
 
 def interval(differences, resamples=2000):
-    """95 % interval of the mean gain, in points: cells, then seeds, then rows are drawn again."""
+    """95 % interval of the mean gain, in points: cells and seeds are drawn again, rows by the normal approximation."""
     rng = np.random.default_rng(0)
     means = []
     for _ in range(resamples):
