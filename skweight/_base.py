@@ -16,7 +16,7 @@ from skweight._rows.features import Features, check_features
 from skweight._rows.rows import check_data, encode_data, own_data, raise_real_needed
 from skweight._rows.stream import predict_stream
 from skweight._rows.texts import check_texts
-from skweight._rows.tokens import tokenize, warn_if_truncated, warn_if_unknown
+from skweight._rows.tokens import check_paired, tokenize, warn_if_truncated, warn_if_unknown
 from skweight._weights import effective_sample_size
 from skweight.exceptions import warn
 
@@ -365,10 +365,8 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         return tokenize(rows, self.tokenizer_, self.max_length, self._token_source)
 
     def _predict_proba_of_tokens(self, tokens, name="X"):
-        if not self._passthrough and tokens.paired != self.text_pairs_:
-            kinds = ("pairs of texts", "single texts")
-            fitted, given = kinds if self.text_pairs_ else kinds[::-1]
-            raise ValueError(f"{type(self).__name__} was fitted on {fitted}, but {name} holds {given}.")
+        if not self._passthrough:
+            check_paired(tokens, self.text_pairs_, type(self).__name__, name)
         logits = _engine.predict_logits(self.module_, tokens).astype(np.float64)
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
         return proba / proba.sum(axis=1, keepdims=True)

@@ -141,7 +141,7 @@ class BaseTwoStageClassifier(BaseTextClassifier):
                 return "checker", code_fingerprint(unfitted), unfitted, rows.X, rows.y, rows.sample_weight
 
             checker = self._cached(partial(_fit_on, checker, rows, title=name.replace("_", " ")), key)
-        proba = self._cached(partial(_proba_of_classes, checker, asked, classes), lambda: (*key(), asked.X, classes))
+        proba = self._cached(partial(_shared_proba, checker, asked, classes), lambda: (*key(), asked.X, classes))
         return checker, proba
 
     def _cached(self, compute, content):
@@ -311,16 +311,17 @@ def _fit_on(checker, rows, *, title):
     return checker.fit(rows.X, rows.y, **weight)
 
 
-def _proba_of_classes(checker, rows, classes):
+def _shared_proba(checker, rows, classes):
     """Probability of each class, NaN for one that the checker does not know; each process computes its share."""
     world = _engine.world()
     if world.size == 1 or len(rows) < world.size:
-        return _ask(checker, rows, classes)
+        return proba_of_classes(checker, rows, classes)
     own = rows.take(world.shard(np.arange(len(rows))))
-    return world.gather_array(_ask(checker, own, classes), len(rows))
+    return world.gather_array(proba_of_classes(checker, own, classes), len(rows))
 
 
-def _ask(checker, rows, classes):
+def proba_of_classes(checker, rows, classes):
+    """Probability of each class, NaN for one that the checker does not know."""
     inner = checker.estimator if isinstance(checker, FrozenEstimator) else checker
     if _reads_tokens(inner, rows):
         return class_proba(checker, rows.tokens, classes, predict_proba=inner._predict_proba_of_tokens)

@@ -14,11 +14,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skweight import _engine
 from skweight._base import Weighting
-from skweight._checkers import QUALITY_CHECKER_BUDGET, BaseTwoStageClassifier
+from skweight._checkers import QUALITY_CHECKER_BUDGET, BaseTwoStageClassifier, proba_of_classes
 from skweight._cross_entropy import CrossEntropyClassifier
 from skweight._parameters import TrainingParameters, estimator
 from skweight._pools import OpinionPool, folds
 from skweight._rows.features import Features
+from skweight._rows.tokens import TokenizedTexts, check_paired
 from skweight._storage.cache import encoder_fingerprint
 
 _REAL, _SYNTHETIC, _BOTH = "real", "synthetic", "both"
@@ -41,6 +42,28 @@ class Opinion:
     expert: Any
     real: np.ndarray
     synthetic: np.ndarray
+
+
+@dataclass(frozen=True)
+class AskedRows:
+    """Rows without labels, for experts to predict.
+
+    Attributes
+    ----------
+    X : list of str or of (str, str), or ndarray of shape (n_rows, n_features)
+    tokens : TokenizedTexts or Features
+    """
+
+    X: Any
+    tokens: TokenizedTexts | Features
+
+    def __len__(self):
+        return len(self.X)
+
+    @property
+    def n_truncated(self):
+        """How many texts were longer than allowed."""
+        return self.tokens.n_truncated
 
 
 @estimator
@@ -73,6 +96,10 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     real_weight : float, default=0.25
         Total weight of the real rows, as a share of the total weight of the synthetic rows, in the training and for
         experts that are fitted on both.
+    student : bool, default=True
+        Whether an encoder is trained on what the pool says. False predicts with the pool itself: nothing is trained
+        but the experts, which takes seconds where they are frozen. Such a classifier can be pickled, but has no form as
+        a Hugging Face folder.
     missing_real : {"raise", "warn"}, default="raise"
         What to do about a class without real rows. "warn" lets its synthetic rows keep their labels; the targets of the
         other rows give it no probability.
@@ -127,11 +154,13 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     cv: int = 5
     prior: str | None = "real"
     real_weight: float = 0.25
+    student: bool = True
 
     _parameter_constraints = {
         "experts": [StrOptions({"frozen", "finetuned"}), HasMethods(["fit"]), list],
         "cv": [Interval(Integral, 2, None, closed="left")],
         "prior": [StrOptions({"real", "balanced"}), None],
+        "student": ["boolean"],
     }
 
     _learner = "The pool"
@@ -146,6 +175,8 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         return DistillationLoss()
 
     def _weight_rows(self, data, rng):
+        if self.early_stopping and not self.student:
+            raise ValueError("early_stopping=True needs student=True: without a student no epochs are trained.")
         self._check_classes(data, set(data.real.y.tolist()), "the real data")
         experts = self._list_experts()
         fold_seed, *seeds = self._checker_seeds(rng, 1 + len(experts))
@@ -192,6 +223,16 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             "target_proba": np.eye(columns["target_proba"].shape[1])[real.target],
         }
 
+    def _make_module(self, data, seed):
+        if self.student:
+            return super()._make_module(data, seed)
+        return self._load_frozen() if self._read_embeddings else None
+
+    def _train(self, module, rows, **settings):
+        if self.student:
+            return super()._train(module, rows, **settings)
+        return _engine.Training(history=[], weights=rows.columns["sample_weight"], best_epoch=None)
+
     def _list_experts(self):
         """Name, classifier and rows of each expert."""
         if isinstance(self.experts, list):
@@ -219,7 +260,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
 
     def _read_by_experts(self, data):
         """Synthetic and real rows as the experts read them: embeddings, for frozen ones."""
-        if self.experts != "frozen" or self._passthrough:
+        if not self._read_embeddings:
             return {_SYNTHETIC: data.synthetic, _REAL: data.real}
         source = ("embeddings", self._token_source, encoder_fingerprint(self.encoder) if self.memory else None)
 
@@ -229,8 +270,15 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
 
         return {_SYNTHETIC: embed(data.synthetic), _REAL: embed(data.real)}
 
+    @property
+    def _read_embeddings(self):
+        return self.experts == "frozen" and not self._passthrough
+
+    def _load_frozen(self):
+        return _engine.load_encoder(self.encoder).to(_engine.resolve_device(self.device))
+
     def _embed(self, tokens):
-        module = _engine.load_encoder(self.encoder).to(_engine.resolve_device(self.device))
+        module = self._load_frozen()
         world = _engine.world()
         if world.size == 1 or len(tokens) < world.size:
             return _engine.embed(module, tokens)
@@ -268,6 +316,51 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             return synthetic
         share = self.real_weight * len(synthetic) / len(real)
         return synthetic.extend(real, np.r_[synthetic.mean_one_weight, share * real.mean_one_weight])
+
+    # -- without a student ---------------------------------------------------------------------------------------------
+
+    def _encode_rows(self, rows):
+        tokens = super()._encode_rows(rows)
+        return tokens if self.student or self._passthrough else AskedRows(rows, tokens)
+
+    def _predict_proba_of_tokens(self, tokens, name="X"):
+        if self.student:
+            return super()._predict_proba_of_tokens(tokens, name)
+        asked = AskedRows(tokens.values, tokens) if self._passthrough else tokens
+        if not self._passthrough:
+            check_paired(asked.tokens, self.text_pairs_, type(self).__name__, name)
+        if self._read_embeddings:
+            embeddings = _engine.embed(self.module_, asked.tokens)
+            asked = AskedRows(embeddings, Features(embeddings))
+        known = ~np.isnan(self.intercept_)
+        opinions = [proba_of_classes(expert, asked, self.classes_[known]) for expert in self.experts_.values()]
+        proba = np.zeros((len(asked), len(self.classes_)))
+        pool = OpinionPool(self.prior)
+        pool.coef_, pool.intercept_, pool.n_classes_ = self.coef_, self.intercept_[known], int(known.sum())
+        proba[:, known] = pool.predict_proba(opinions)
+        return proba
+
+    def save_pretrained(self, folder, *, training=True):
+        """Save the student as a Hugging Face folder that also opens with ``transformers.pipeline``.
+
+        Parameters
+        ----------
+        folder : str or path
+            Created if it does not exist.
+        training : bool, default=True
+            Whether the weights of the training rows are saved too.
+
+        Raises
+        ------
+        ValueError
+            With ``student=False``: the experts have no form as a folder.
+        """
+        if not self.student:
+            raise ValueError(
+                "student=False leaves no model that a Hugging Face folder could hold: the experts predict. Pickle the "
+                "classifier, or fit it with student=True."
+            )
+        super().save_pretrained(folder, training=training)
 
 
 def _choose_teacher(pool, opinions, y, weight, splits):

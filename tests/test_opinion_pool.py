@@ -1,5 +1,7 @@
 """OpinionPoolClassifier: who teaches, what is taught, and what no expert may have seen."""
 
+import pickle
+
 import numpy as np
 import pytest
 from helpers import CountedRegression, UniformChecker, fit, make_rows, passthrough, quick, tfidf
@@ -138,6 +140,57 @@ def test_prior_reaches_the_pool(rows):
     experts = (LogisticRegression(), "real"), (LogisticRegression(), "synthetic")
     assert fit_rows(pool_of(*experts, prior="real"), rows).intercept_.any()
     assert not fit_rows(pool_of(*experts, prior="balanced"), rows).intercept_.any()
+
+
+# -- without a student -------------------------------------------------------------------------------------------------
+
+
+def test_without_a_student_the_pool_itself_predicts(rows):
+    clf = fit_rows(pool_of((LogisticRegression(), "real"), (LogisticRegression(), "synthetic"), student=False), rows)
+    X = np.float32(rows.real_X)
+    opinions = [expert.predict_proba(X) for expert in clf.experts_.values()]
+    pool = OpinionPool().fit(clf.oof_proba_, np.searchsorted(clf.classes_, rows.real_y))
+    assert_allclose(clf.predict_proba(rows.real_X), pool.predict_proba(opinions))
+    assert clf.history_ == []
+    in_batches = np.concatenate(list(clf.predict_proba(X[i : i + 15] for i in range(0, len(X), 15))))
+    assert_allclose(in_batches, clf.predict_proba(rows.real_X))
+
+
+def test_without_a_student_the_teacher_is_the_same(rows):
+    experts = (LogisticRegression(), "real"), (LogisticRegression(), "synthetic")
+    taught, alone = (fit_rows(pool_of(*experts, student=student), rows) for student in (True, False))
+    assert_allclose(alone.target_proba_, taught.target_proba_)
+    assert_allclose(alone.sample_weight_, taught.sample_weight_)
+
+
+@pytest.mark.parametrize("experts", ["frozen", tfidf()], ids=["frozen", "pipeline"])
+def test_without_a_student_texts_are_predicted_as_the_experts_read_them(tiny_encoder, toy, experts):
+    clf = fit(quick(OpinionPoolClassifier, tiny_encoder, experts=experts, cv=3, student=False), toy)
+    # What the pool says of a row does not depend on whether it is asked in fit or later.
+    for model in (clf, pickle.loads(pickle.dumps(clf))):
+        assert_allclose(model.predict_proba(toy["X"]), clf.target_proba_, atol=1e-5)
+        assert [len(proba) for proba in model.predict_proba(iter([toy["X"][:3], []]))] == [3, 0]
+    with pytest.raises(ValueError, match="was fitted on single texts"):
+        clf.predict_proba([("one", "other")])
+
+
+def test_without_a_student_a_class_without_real_rows_has_no_probability(rows):
+    rows.synth_y = np.where(np.arange(120) % 5 == 0, "sideways", rows.synth_y)
+    experts = (LogisticRegression(), "real"), (LogisticRegression(), "both")
+    with pytest.warns(SkweightWarning, match="SKW021"):
+        clf = fit_rows(pool_of(*experts, student=False, missing_real="warn"), rows)
+    proba = clf.predict_proba(rows.real_X)
+    assert (proba[:, 1] == 0).all()
+    assert_allclose(proba.sum(axis=1), 1)
+
+
+def test_without_a_student_there_is_nothing_to_save_or_to_stop(rows, tmp_path):
+    experts = (LogisticRegression(), "real"), (LogisticRegression(), "synthetic")
+    with pytest.raises(ValueError, match="needs student=True"):
+        fit_rows(pool_of(*experts, student=False, early_stopping=True), rows)
+    with pytest.raises(ValueError, match="Pickle the classifier"):
+        fit_rows(pool_of(*experts, student=False), rows).save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 # -- the student ------------------------------------------------------------------------------------------------------

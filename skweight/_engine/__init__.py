@@ -9,6 +9,7 @@ import importlib
 _HOME = {
     "Head": "head",
     "LabelledRows": "batches",
+    "Training": "training",
     "embed": "prediction",
     "join": "processes",
     "load_encoder": "loading",

@@ -59,6 +59,7 @@ class Features:
 
     values: np.ndarray
     source = None  # all models read the same numbers
+    n_truncated = 0
 
     def __len__(self):
         return len(self.values)

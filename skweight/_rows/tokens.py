@@ -161,6 +161,14 @@ def tokenize(texts, tokenizer, max_length, source):
     )
 
 
+def check_paired(tokenized, paired, owner, name):
+    """Refuse pairs where a classifier was fitted on single texts, and single texts where it was fitted on pairs."""
+    if tokenized.paired != paired:
+        kinds = ("pairs of texts", "single texts")
+        fitted, given = kinds if paired else kinds[::-1]
+        raise ValueError(f"{owner} was fitted on {fitted}, but {name} holds {given}.")
+
+
 def warn_if_truncated(tokenized, max_length, name="X"):
     """Warn if texts were longer than allowed."""
     if tokenized.n_truncated:

@@ -148,11 +148,13 @@ def test_weights_are_computed_in_float32_under_half_precision(tiny_encoder, toy)
     assert (rounded != clf.sample_weight_).any()
 
 
-def test_auto_precision_takes_bfloat16_on_a_cpu_only_with_matrix_units_for_it(monkeypatch):
+def test_auto_precision_takes_bfloat16_on_a_cpu_only_where_it_is_faster(monkeypatch):
     cpu = torch.device("cpu")
     for capabilities, dtype in [
         ({"amx_bf16": True, "avx512_bf16": True}, torch.bfloat16),
-        ({"amx_bf16": False, "avx512_bf16": True}, torch.float32),
+        ({"amx_bf16": False, "avx512_bf16": True, "cpu_name": "AMD EPYC"}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": True, "cpu_name": "Intel(R) Xeon(R)"}, torch.float32),
+        ({"amx_bf16": False, "avx512_bf16": False, "cpu_name": "AMD EPYC"}, torch.float32),
         ({}, torch.float32),
     ]:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found, raising=False)

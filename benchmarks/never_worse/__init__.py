@@ -1,0 +1,1 @@
+"""Compare methods with the best of real only, synthetic only and both pooled."""
