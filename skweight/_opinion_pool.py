@@ -17,7 +17,7 @@ from skweight._base import Weighting
 from skweight._checkers import QUALITY_CHECKER_BUDGET, BaseTwoStageClassifier, proba_of_classes
 from skweight._cross_entropy import CrossEntropyClassifier
 from skweight._parameters import TrainingParameters, estimator
-from skweight._pools import OpinionPool, folds
+from skweight._pools import OpinionPool, balanced_weight, folds
 from skweight._rows.features import Features
 from skweight._rows.tokens import TokenizedTexts, check_paired
 from skweight._storage.cache import encoder_fingerprint
@@ -92,7 +92,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         Folds of the real rows for cross-fitting.
     prior : {"real", "balanced", None}, default="real"
         What the pool is to be right about; see :class:`~skweight.OpinionPool`. "real" for accuracy and log-loss,
-        "balanced" where all classes count the same, as in macro-F1.
+        "balanced" where all classes count the same, as in macro-F1; the real rows then weigh so in the training too.
     real_weight : float, default=0.25
         Total weight of the real rows, as a share of the total weight of the synthetic rows, in the training and for
         experts that are fitted on both.
@@ -217,9 +217,11 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         )
 
     def _real_columns(self, columns, real):
-        total = self.real_weight * columns["sample_weight"].sum()
+        share = real.mean_one_weight / len(real)
+        if self.prior == "balanced":
+            share = balanced_weight(real.target, share)
         return {
-            "sample_weight": total / len(real) * real.mean_one_weight,
+            "sample_weight": self.real_weight * columns["sample_weight"].sum() * share,
             "target_proba": np.eye(columns["target_proba"].shape[1])[real.target],
         }
 
@@ -378,21 +380,30 @@ def _choose_teacher(pool, opinions, y, weight, splits):
     for train, test in splits:
         part = clone(pool).fit(oof[:, train], y[train], weight[train])
         pooled[test] = part.predict_proba(oof[:, test])
-    scores = {name: _score(proba, y, pool.floor) for name, proba in opinions.items()}
-    best = min(opinions, key=lambda name: scores[name]["log_loss"])
-    scores["pool"] = _score(pooled, y, pool.floor)
+    # Judged by what the pool is fitted to be right about.
+    count = balanced_weight(y, weight) if pool.prior == "balanced" else weight
+    losses = {
+        name: np.average(_log_losses(proba, y, pool.floor), weights=count)
+        for name, proba in {**opinions, "pool": pooled}.items()
+    }
+    best = min(opinions, key=losses.get)
+    scores = {name: _score(proba, y, pool.floor) for name, proba in {**opinions, "pool": pooled}.items()}
     pool.fit(oof, y, weight)
-    if scores["pool"]["log_loss"] < scores[best]["log_loss"]:
+    if losses["pool"] < losses[best]:
         return "pool", pool, scores
     pool.coef_ = np.array([float(name == best) for name in opinions])
     pool.intercept_ = np.zeros(oof.shape[2])
     return best, pool, scores
 
 
+def _log_losses(proba, y, floor):
+    proba = np.maximum(proba, floor)
+    return -np.log(proba[np.arange(len(y)), y] / proba.sum(axis=1))
+
+
 def _score(proba, y, floor):
     """Accuracy, macro-F1 and log-loss, with standard errors; that of macro-F1 from 200 bootstrap samples."""
-    proba = np.maximum(proba, floor)
-    losses = -np.log(proba[np.arange(len(y)), y] / proba.sum(axis=1))
+    losses = _log_losses(proba, y, floor)
     predicted = proba.argmax(axis=1)
     hits = (predicted == y).astype(float)
     resamples = np.random.RandomState(0).multinomial(len(y), np.full(len(y), 1 / len(y)), size=200)

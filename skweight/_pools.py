@@ -28,7 +28,7 @@ class OpinionPool(BaseEstimator):
     prior : {"real", "balanced", None}, default="real"
         What the pool is to be right about. "real": rows in the shares of classes that `fit` sees; :math:`b` is fitted.
         "balanced": all classes count the same; rows are weighted by the inverse share of their class, and :math:`b` is
-        0. None: rows as they come, and :math:`b` is 0.
+        fitted. None: rows as they come, and :math:`b` is 0.
     penalty : float, default=15.0
         Of :math:`\sum_y b_y^2`, added to the negative log-likelihood of all rows. There is none on :math:`a`.
     floor : float, default=1e-4
@@ -95,9 +95,8 @@ class OpinionPool(BaseEstimator):
             raise ValueError(f"y must hold one column number between 0 and {n_classes - 1} for each of {n_rows} rows.")
         weight = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if self.prior == "balanced":
-            share = np.bincount(y, weights=weight, minlength=n_classes)
-            weight = weight * weight.sum() / (np.count_nonzero(share) * share[y])
-        with_intercept = self.prior == "real"
+            weight = balanced_weight(y, weight)
+        with_intercept = self.prior is not None
         hits = np.eye(n_classes)[y]
 
         def loss(numbers):
@@ -146,6 +145,12 @@ class OpinionPool(BaseEstimator):
         if not (probas >= 0).all():
             raise ValueError("probas must hold probabilities, without negative values and NaN.")
         return np.log(np.maximum(probas, self.floor))
+
+
+def balanced_weight(y, weight):
+    """Weights of the same total with which all classes that occur weigh the same."""
+    share = np.bincount(y, weights=weight)
+    return weight * weight.sum() / (np.count_nonzero(share) * share[y])
 
 
 def cross_fit_proba(classifier, X, y, *, cv=5, classes=None, random_state=None, fit_params=None):

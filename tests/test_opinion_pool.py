@@ -139,7 +139,7 @@ def test_scores_are_those_of_the_cross_fitted_rows(rows):
 def test_prior_reaches_the_pool(rows):
     experts = (LogisticRegression(), "real"), (LogisticRegression(), "synthetic")
     assert fit_rows(pool_of(*experts, prior="real"), rows).intercept_.any()
-    assert not fit_rows(pool_of(*experts, prior="balanced"), rows).intercept_.any()
+    assert not fit_rows(pool_of(*experts, prior=None), rows).intercept_.any()
 
 
 # -- without a student -------------------------------------------------------------------------------------------------
@@ -205,6 +205,27 @@ def test_real_rows_weigh_a_share_of_all_synthetic_rows_together(rows):
     assert clf.history_[0]["weight_mean"] == pytest.approx(180 / 160)
     assert clf.history_[0]["weight_max"] == pytest.approx(1.5)
     assert (clf.sample_weight_[is_real] == 0).all()
+
+
+def test_with_a_balanced_prior_all_classes_of_the_real_rows_weigh_the_same(rows):
+    rows.real_y = np.array(["up"] * 8 + ["down"] * 32)
+    experts = (UniformChecker(), "real"), (UniformChecker(), "synthetic")
+    clf = fit_rows(pool_of(*experts, real_weight=0.5, prior="balanced"), rows)
+    # 40 rows weigh 60 together, 30 of it are for the 8 rows of "up": 3.75 each.
+    assert clf.history_[0]["weight_max"] == pytest.approx(3.75)
+
+
+def test_with_a_balanced_prior_an_expert_that_knows_one_class_does_not_teach(rows):
+    """Its log-loss is the best where nearly all rows are of that class, unless all classes count the same."""
+
+    class Down(UniformChecker):
+        def predict_proba(self, X):
+            return np.tile([0.95, 0.05], (len(X), 1))
+
+    rows.real_y = np.array(["up"] * 2 + ["down"] * 38)
+    clf = fit_rows(pool_of((Down(), "synthetic"), (UniformChecker(), "synthetic"), prior="balanced"), rows)
+    assert clf.scores_["expert 0"]["log_loss"] < clf.scores_["pool"]["log_loss"]
+    assert clf.teacher_ != "expert 0"
 
 
 def test_the_student_learns_what_the_pool_says_and_not_the_labels(rows):

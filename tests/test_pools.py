@@ -67,10 +67,24 @@ def test_prior_says_whether_the_shares_of_the_classes_count(prior, expected):
 
 
 def test_balanced_counts_a_rare_class_as_much_as_a_frequent_one():
-    # Right in all of 8 rows of class 0 and in half of 2 rows of class 1: as often right as wrong with odds 3.
-    probas = two_classes([0.1] * 8 + [0.9, 0.1])[None]
-    pool = OpinionPool("balanced").fit(probas, [0] * 8 + [1, 1])
-    assert_allclose(pool.coef_, [np.log(3) / np.log(9)], atol=1e-5)
+    # All 8 rows of class 0 weigh as much as the 2 of class 1. Of the rows of 0.1, 3.75 are then of class 0 and 2.5 of
+    # class 1; of those of 0.9, 1.25 and 2.5: odds of 2 / 3 and 2, which are two equations for a and b.
+    probas = two_classes([0.1] * 6 + [0.9] * 2 + [0.1, 0.9])[None]
+    pool = OpinionPool("balanced", penalty=0).fit(probas, [0] * 8 + [1, 1])
+    assert_allclose(pool.coef_, [0.25], atol=1e-4)
+    assert_allclose(np.diff(pool.intercept_), [np.log(2) - 0.25 * np.log(9)], atol=1e-4)
+
+
+@pytest.mark.parametrize(("prior", "copies"), [("real", 1), ("balanced", 5)])
+def test_an_expert_that_leans_to_a_class_is_straightened(prior, copies):
+    """Of rows that it gives 0.9 or 0.6, three quarters or one quarter are of class 1: two equations for a and b."""
+    probas, y = np.repeat([0.9, 0.6], 4), np.array([1, 1, 1, 0, 1, 0, 0, 0])
+    rows = np.r_[np.flatnonzero(y == 1), np.repeat(np.flatnonzero(y == 0), copies)]  # a class of which there are more
+    pool = OpinionPool(prior, penalty=0).fit(two_classes(probas[rows])[None], y[rows])
+    a = 2 * np.log(3) / np.log(9 / 1.5)
+    b = np.log(3) - a * np.log(9)
+    assert_allclose(pool.coef_, [a], atol=1e-4)
+    assert_allclose(pool.intercept_, [-b / 2, b / 2], atol=1e-4)
 
 
 def test_a_row_of_weight_two_counts_twice():
