@@ -386,7 +386,7 @@ def _choose_teacher(pool, opinions, y, weight, splits):
         name: np.average(_log_losses(proba, y, pool.floor), weights=count)
         for name, proba in {**opinions, "pool": pooled}.items()
     }
-    best = min(opinions, key=losses.get)
+    best = min(opinions, key=lambda name: losses[name])
     scores = {name: _score(proba, y, pool.floor) for name, proba in {**opinions, "pool": pooled}.items()}
     pool.fit(oof, y, weight)
     if losses["pool"] < losses[best]:
