@@ -31,10 +31,13 @@ class Weighting:
         Arguments of the loss; ``sample_weight`` is always among them.
     learnt : dict of str to object
         Fitted attributes that come with it, as ``quality_checker_``.
+    real_columns : dict of str to ndarray of shape (n_real, ...), or None
+        The same arguments for the real rows, where those of the synthetic rows do not say them (`_real_columns`).
     """
 
     columns: dict
     learnt: dict = dataclasses.field(default_factory=dict)
+    real_columns: dict | None = None
 
 
 @estimator
@@ -200,7 +203,7 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         module = self._make_module(data, seeds["training"])
         training = self._train(
             module,
-            self._training_rows(data, weighting.columns),
+            self._training_rows(data, weighting),
             seed=seeds["training"],
             title=title,
             valid=None if data.validation is None else _engine.LabelledRows.of(data.validation),
@@ -255,12 +258,12 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
             step_weights=step_weights,
         )
 
-    def _training_rows(self, data, columns):
+    def _training_rows(self, data, weighting):
         """Synthetic rows with the columns of the loss, and behind them the real rows if they join the training."""
-        rows, target = data.synthetic.tokens, data.synthetic.target
+        rows, target, columns = data.synthetic.tokens, data.synthetic.target, weighting.columns
         if self.real_weight > 0:
             rows, target = rows.extend(data.real.tokens), np.concatenate([target, data.real.target])
-            real_columns = self._real_columns(columns, data.real)
+            real_columns = weighting.real_columns or self._real_columns(columns, data.real)
             if columns.keys() != real_columns.keys():
                 raise TypeError(f"{type(self).__name__}._real_columns must give {list(columns)} for real rows too.")
             columns = {name: np.concatenate([column, real_columns[name]]) for name, column in columns.items()}
@@ -360,9 +363,8 @@ class BaseTextClassifier(TrainingParameters, ClassifierMixin, BaseEstimator):
         return self._predict_proba_of_tokens(tokens)
 
     def _encode_rows(self, rows):
-        if self._passthrough:
-            return Features(rows)
-        return tokenize(rows, self.tokenizer_, self.max_length, self._token_source)
+        own = (self.max_length, self._token_source)
+        return Features(rows) if self._passthrough else tokenize(rows, self.tokenizer_, *own)
 
     def _predict_proba_of_tokens(self, tokens, name="X"):
         if not self._passthrough:

@@ -75,7 +75,8 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     log-linear opinion pool is fitted (:class:`~skweight.OpinionPool` [1]_), a form of stacked generalisation [2]_: a
     number for each expert says how far it is to be trusted. If the pool is no better than its best expert, that expert
     takes its place. The encoder is then trained on the synthetic texts with the pool's probabilities in place of their
-    labels, as in distillation [3]_, and on the real rows with their own.
+    labels, as in distillation [3]_, and on the real rows with the mean of their own label and what a pool says that has
+    not seen it.
 
     The generated texts may also be real ones that a language model has labelled.
 
@@ -188,7 +189,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         oof = np.stack([opinion.real for opinion in opinions.values()])
         on_synthetic = np.stack([opinion.synthetic for opinion in opinions.values()])
         known = ~np.isnan(on_synthetic).any(axis=(0, 1)) & np.isin(np.arange(len(data.classes)), data.real.target)
-        teacher, pool, scores = _choose_teacher(
+        teacher, pool, on_real, scores = _choose_teacher(
             OpinionPool(self.prior),
             dict(zip(opinions, oof[..., known], strict=True)),
             np.cumsum(known)[data.real.target] - 1,
@@ -201,9 +202,18 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         target[unknown] = np.eye(len(data.classes))[data.synthetic.target[unknown]]
         intercept = np.full(len(data.classes), np.nan)
         intercept[known] = pool.intercept_
+        # Half of a real row's target is its label, and half is what the teacher says that has not seen it: with labels
+        # alone, an encoder that learns 300 rows by heart unlearns what the synthetic rows have taught it.
+        real_target = np.eye(len(data.classes))[data.real.target] / 2
+        real_target[:, known] += on_real / 2
+        share = data.real.mean_one_weight / len(data.real)
+        if self.prior == "balanced":
+            share = balanced_weight(data.real.target, share)
+        real_weight = self.real_weight * data.synthetic.mean_one_weight.sum() * share
         worth = data.synthetic.label_column(target) * data.synthetic.mean_one_weight
         return Weighting(
             columns={"sample_weight": data.synthetic.mean_one_weight, "target_proba": target},
+            real_columns={"sample_weight": real_weight, "target_proba": real_target},
             learnt={
                 "experts_": {name: opinion.expert for name, opinion in opinions.items()},
                 "teacher_": teacher,
@@ -215,15 +225,6 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
                 "sample_weight_": data.scatter(worth, fill=0.0),
             },
         )
-
-    def _real_columns(self, columns, real):
-        share = real.mean_one_weight / len(real)
-        if self.prior == "balanced":
-            share = balanced_weight(real.target, share)
-        return {
-            "sample_weight": self.real_weight * columns["sample_weight"].sum() * share,
-            "target_proba": np.eye(columns["target_proba"].shape[1])[real.target],
-        }
 
     def _make_module(self, data, seed):
         if self.student:
@@ -373,6 +374,8 @@ def _choose_teacher(pool, opinions, y, weight, splits):
     teacher : str
     pool : OpinionPool
         Fitted; of an expert in its place with exponent 1, and no class terms.
+    proba : ndarray of shape (n_real, n_classes)
+        What the teacher says of the real rows, cross-fitted.
     scores : dict
     """
     oof = np.stack(list(opinions.values()))
@@ -390,10 +393,10 @@ def _choose_teacher(pool, opinions, y, weight, splits):
     scores = {name: _score(proba, y, pool.floor) for name, proba in {**opinions, "pool": pooled}.items()}
     pool.fit(oof, y, weight)
     if losses["pool"] < losses[best]:
-        return "pool", pool, scores
+        return "pool", pool, pooled, scores
     pool.coef_ = np.array([float(name == best) for name in opinions])
     pool.intercept_ = np.zeros(oof.shape[2])
-    return best, pool, scores
+    return best, pool, opinions[best], scores
 
 
 def _log_losses(proba, y, floor):

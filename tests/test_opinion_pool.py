@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.model_selection import cross_validate
+from skorch.callbacks import Callback
 
 from skweight import OpinionPool, OpinionPoolClassifier
 from skweight.baselines import CrossEntropyClassifier
@@ -205,6 +206,19 @@ def test_real_rows_weigh_a_share_of_all_synthetic_rows_together(rows):
     assert clf.history_[0]["weight_mean"] == pytest.approx(180 / 160)
     assert clf.history_[0]["weight_max"] == pytest.approx(1.5)
     assert (clf.sample_weight_[is_real] == 0).all()
+
+
+def test_half_of_the_target_of_a_real_row_is_what_an_expert_says_that_has_not_seen_it(rows):
+    targets = []
+
+    class Spy(Callback):
+        def on_batch_begin(self, net, batch=None, **kwargs):
+            targets.extend(batch.columns["target_proba"][batch.columns["is_real"]].tolist())
+
+    # Of rows that it has seen, Memory is certain; of all others it knows nothing, and so does the pool.
+    fit_rows(pool_of((Memory(), "real"), (Memory(), "both"), callbacks=[Spy()]), rows)
+    assert len(targets) == 40
+    assert_allclose(np.sort(targets), [[0.25, 0.75]] * 40, atol=1e-6)
 
 
 def test_with_a_balanced_prior_all_classes_of_the_real_rows_weigh_the_same(rows):

@@ -1,4 +1,4 @@
-"""The command ``demo``: what weighting does to LLM-written film reviews, measured on sentences labelled by people."""
+"""The command ``demo``: what LLM-written film reviews are worth, measured on sentences labelled by people."""
 
 import math
 import time
@@ -6,6 +6,7 @@ from pathlib import Path
 
 _TRAINING = {"max_epochs": 2, "lr": 2e-4, "verbose": 1}
 _ROWS = {
+    "opinion pool": "both, taught by an opinion pool",
     "real rows only": "300 real rows alone (the quality checker)",
     "cross-entropy": "LLM-written rows, cross-entropy",
     "IMP": "LLM-written rows, IMP-Loss",
@@ -22,7 +23,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    """Train four classifiers, print what came out, and write a picture and the weights into a folder."""
+    """Train five classifiers, print what came out, and write a picture and the weights into a folder."""
     # Imported here, as they are slow: --help must not wait for them.
     from skweight._cli.weights_table import extreme_rows, write_weights
     from skweight.datasets import fetch_film_sentences, load_film_reviews, minilm_folder
@@ -39,8 +40,8 @@ def run(args):
     scores = _print_scores(models, people)
     error = math.sqrt(0.25 / test_size)
     print(f"One seed; differences below {2 * error:.2f} are within the noise of {test_size} test rows.\n")
-    imp, dimp = models["IMP"][0], models["DIMP"][0]
-    _print_mean_weights(imp, dimp, reviews)
+    imp = models["IMP"][0]
+    _print_mean_weights({name: models[name][0] for name in ("opinion pool", "IMP", "DIMP")}, reviews)
     print("\nIMP, rows as the language model labelled them:")
     print(extreme_rows(reviews.X, reviews.y, imp.sample_weight_, kinds=reviews.kind))
 
@@ -54,7 +55,7 @@ def _fit(encoder, reviews, people, *, seed):
     """Fit the models of the comparison: pairs of a model and its seconds, by name."""
     from sklearn.frozen import FrozenEstimator
 
-    from skweight import DIMPClassifier, IMPClassifier
+    from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier
     from skweight.baselines import CrossEntropyClassifier
 
     training = {**_TRAINING, "random_state": seed}
@@ -66,6 +67,7 @@ def _fit(encoder, reviews, people, *, seed):
 
     # The quality checker is a model of the real rows alone, the diversity checker one of the synthetic rows alone: both
     # are baselines too. They are fitted once, and their seconds counted wherever they are used.
+    pool, pool_seconds = fit(OpinionPoolClassifier(encoder, **training))
     dimp, dimp_seconds = fit(DIMPClassifier(encoder, **training))
     real_only = dimp.quality_checker_
     real_only_seconds = sum(epoch["seconds"] for epoch in real_only.history_)
@@ -73,6 +75,7 @@ def _fit(encoder, reviews, people, *, seed):
     checkers = {"quality_checker": FrozenEstimator(real_only), "diversity_checker": FrozenEstimator(plain)}
     imp, imp_seconds = fit(IMPClassifier(encoder, **checkers, **training))
     return {
+        "opinion pool": (pool, pool_seconds),
         "real rows only": (real_only, real_only_seconds),
         "cross-entropy": (plain, plain_seconds),
         "IMP": (imp, real_only_seconds + plain_seconds + imp_seconds),
@@ -94,12 +97,13 @@ def _print_scores(models, people):
     return scores
 
 
-def _print_mean_weights(imp, dimp, reviews):
-    print(f"{'mean weight of a synthetic row':<32} {'rows':>5} {'IMP':>7} {'DIMP':>7}")
-    dimp_mean = {row["group"]: row["mean_weight"] for row in _display(dimp, reviews).table()}
-    for row in _display(imp, reviews).table():
-        kind = row["group"]
-        print(f"{kind:<32} {row['rows']:>5} {row['mean_weight']:>7.3f} {dimp_mean[kind]:>7.3f}")
+def _print_mean_weights(models, reviews):
+    tables = {name: {row["group"]: row for row in _display(model, reviews).table()} for name, model in models.items()}
+    print(f"{'mean weight of a synthetic row':<32} {'rows':>5}" + "".join(f"{name:>14}" for name in models))
+    for kind, row in tables["IMP"].items():
+        means = "".join(f"{table[kind]['mean_weight']:>14.3f}" for table in tables.values())
+        print(f"{kind:<32} {row['rows']:>5}{means}")
+    print("The opinion pool's is the probability that it gives to the row's label.")
 
 
 def _display(classifier, reviews):
@@ -116,7 +120,7 @@ def _draw(path, scores, error, imp, reviews):
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
     names = list(scores)[::-1]
-    colours = ["#0072B2" if name in ("IMP", "DIMP") else "#999999" for name in names]
+    colours = ["#0072B2" if name in ("opinion pool", "IMP", "DIMP") else "#999999" for name in names]
     left.barh(names, [scores[name] for name in names], xerr=error, color=colours, error_kw={"capsize": 3})
     for i, name in enumerate(names):
         left.text(scores[name] + error + 0.005, i, f"{scores[name]:.3f}", va="center")

@@ -8,9 +8,9 @@ from skweight._cli.arguments import add_text_columns
 
 # Class and parameters by name on the command line. Classes are named, as importing them takes seconds.
 _METHODS: dict[str, tuple[str, dict]] = {
+    "opinion-pool": ("skweight:OpinionPoolClassifier", {}),
     "dimp": ("skweight:DIMPClassifier", {}),
     "imp": ("skweight:IMPClassifier", {}),
-    "opinion-pool": ("skweight:OpinionPoolClassifier", {}),
     "imp-fast": ("skweight:IMPClassifier", {"diversity_checker": "fast"}),
     "cross-entropy": ("skweight.baselines:CrossEntropyClassifier", {}),
     "focal": ("skweight.baselines:FocalClassifier", {}),
@@ -26,7 +26,7 @@ def add_arguments(parser):
     parser.add_argument("--real", type=Path, required=True, help="CSV with the real rows")
     parser.add_argument("--save", type=Path, required=True, metavar="DIR", help="folder for the model and weights.csv")
     parser.add_argument("--test", type=Path, help="CSV with more real rows to score on")
-    parser.add_argument("--method", choices=_METHODS, default="dimp")
+    parser.add_argument("--method", choices=_METHODS, default="opinion-pool")
     parser.add_argument(
         "--encoder",
         default="google-bert/bert-base-uncased",
@@ -64,7 +64,10 @@ def run(args):
     start = time.perf_counter()
     classifier.fit(_none_if_empty(X), _none_if_empty(y), real_X=_none_if_empty(real_X), real_y=_none_if_empty(real_y))
     print(f"Trained in {time.perf_counter() - start:.0f} s.\n")
-    print(extreme_rows(X, y, classifier.sample_weight_))
+    if hasattr(classifier, "scores_"):
+        _print_experts(classifier)
+    what = "probabilities of the label" if args.method == "opinion-pool" else "weights"
+    print(extreme_rows(X, y, classifier.sample_weight_, what=what))
     if args.test:
         _print_scores(classifier, args.test, *load_csv(args.test, **columns))
     classifier.save_pretrained(args.save)
@@ -88,6 +91,18 @@ def _classifier(args):
         **params,
         **({} if args.real_weight is None else {"real_weight": args.real_weight}),
     )
+
+
+def _print_experts(classifier):
+    """Print how good the experts of a pool are on real rows that they have not seen, and which of them teaches."""
+    print(f"{'on real rows, cross-fitted':<28} {'accuracy':>15} {'log-loss':>15} {'exponent':>9}")
+    exponents = dict(zip(classifier.experts_, classifier.coef_, strict=True))
+    for name, score in classifier.scores_.items():
+        figures = "".join(f"{score[kind]:>8.3f} ± {score[kind + '_se']:.3f}" for kind in ("accuracy", "log_loss"))
+        exponent = f" {exponents[name]:>9.2f}" if name in exponents else ""
+        print(f"{name if name == 'pool' else f'{name} expert':<28} {figures}{exponent}")
+    teacher = "The pool" if classifier.teacher_ == "pool" else f"The {classifier.teacher_} expert"
+    print(f"{teacher} teaches the encoder.\n")
 
 
 def _none_if_empty(values):

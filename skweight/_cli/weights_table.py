@@ -6,13 +6,13 @@ import textwrap
 import numpy as np
 
 
-def extreme_rows(X, y, weights, *, n=5, width=110, kinds=None):
+def extreme_rows(X, y, weights, *, n=5, width=110, kinds=None, what="weights"):
     """Spell the `n` rows of highest and of lowest weight, one line each; one line in all if none stands out."""
     if np.ptp(weights) == 0:
         return f"All rows weigh {weights[0]:.3g}."
     order = np.argsort(-np.asarray(weights), kind="stable")
     lines = []
-    for title, rows in ((f"Highest {n} weights", order[:n]), (f"Lowest {n} weights", order[::-1][:n])):
+    for title, rows in ((f"Highest {n} {what}", order[:n]), (f"Lowest {n} {what}", order[::-1][:n])):
         lines.append(title)
         for i in rows:
             text = X[i] if isinstance(X[i], str) else " || ".join(X[i])

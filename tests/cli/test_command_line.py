@@ -38,14 +38,16 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("method", ["dimp", "imp", "imp-fast", "cross-entropy", "focal", "distilled"])
+@pytest.mark.parametrize("method", ["opinion-pool", "dimp", "imp", "imp-fast", "cross-entropy", "focal", "distilled"])
 def test_fit_then_predict_on_csv_files(method, files, tiny_encoder, tmp_path, capsys):
     assert fit(files, tiny_encoder, "--method", method, "--test", files["real"]) == 0
     shown = capsys.readouterr().out
     assert "12 synthetic rows, 6 real rows, classes: fresh, rotten" in shown
     equal = method in ("cross-entropy", "distilled")
     assert ("All rows weigh 1." in shown) == equal
-    assert ("Highest 5 weights" in shown) == ("Lowest 5 weights" in shown) == (not equal)
+    what = "probabilities of the label" if method == "opinion-pool" else "weights"
+    assert (f"Highest 5 {what}" in shown) == (f"Lowest 5 {what}" in shown) == (not equal)
+    assert ("teaches the encoder" in shown) == (method == "opinion-pool")
     assert "on 6 rows" in shown
     weights = read(tmp_path / "model" / "weights.csv")
     assert [row["text"] for row in weights] == [row["text"] for row in read(files["synthetic"])]
