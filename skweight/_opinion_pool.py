@@ -9,17 +9,18 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skweight import _engine
 from skweight._base import Weighting
 from skweight._checkers import QUALITY_CHECKER_BUDGET, BaseTwoStageClassifier, proba_of_classes
 from skweight._cross_entropy import CrossEntropyClassifier
+from skweight._frozen import AskedRows, frozen_features
 from skweight._parameters import TrainingParameters, estimator
 from skweight._pools import OpinionPool, balanced_weight, folds
 from skweight._rows.features import Features
-from skweight._rows.tokens import TokenizedTexts, check_paired
+from skweight._rows.tokens import check_paired
 from skweight._storage.cache import encoder_fingerprint
 
 _REAL, _SYNTHETIC, _BOTH = "real", "synthetic", "both"
@@ -44,28 +45,6 @@ class Opinion:
     synthetic: np.ndarray
 
 
-@dataclass(frozen=True)
-class AskedRows:
-    """Rows without labels, for experts to predict.
-
-    Attributes
-    ----------
-    X : list of str or of (str, str), or ndarray of shape (n_rows, n_features)
-    tokens : TokenizedTexts or Features
-    """
-
-    X: Any
-    tokens: TokenizedTexts | Features
-
-    def __len__(self):
-        return len(self.X)
-
-    @property
-    def n_truncated(self):
-        """How many texts were longer than allowed."""
-        return self.tokens.n_truncated
-
-
 @estimator
 class OpinionPoolClassifier(BaseTwoStageClassifier):
     r"""Text classifier taught by a pool of experts: some know the real rows, some the synthetic ones.
@@ -83,12 +62,12 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     Parameters
     ----------
     experts : {"frozen", "finetuned"}, classifier or list of (str, classifier, str), default="frozen"
-        "frozen": softmax regressions on mean-pooled embeddings of the encoder as it is, fitted on the real rows, on the
-        synthetic ones, and on both; they take seconds. "finetuned": fine-tuned encoders, one for the real and one for
-        the synthetic rows, which takes ``cv + 2`` further trainings. A classifier with ``predict_proba`` on texts:
-        three copies of it, as for "frozen". A list gives experts one by one: a name, the classifier, and the rows it
-        is fitted on, "real", "synthetic" or "both". ``FrozenEstimator(fitted)`` is used as it is, and must not have
-        seen the real rows.
+        "frozen": softmax regressions on mean-pooled embeddings of the encoder as it is (for pairs of texts, on how the
+        two differ), fitted on the real rows, on the synthetic ones, and on both; they take seconds. "finetuned":
+        fine-tuned encoders, one for the real and one for the synthetic rows, which takes ``cv + 2`` further trainings.
+        A classifier with ``predict_proba`` on texts: three copies of it, as for "frozen". A list gives experts one by
+        one: a name, the classifier, and the rows it is fitted on, "real", "synthetic" or "both".
+        ``FrozenEstimator(fitted)`` is used as it is, and must not have seen the real rows.
     cv : int, default=5
         Folds of the real rows for cross-fitting.
     prior : {"real", "balanced", None}, default="real"
@@ -229,7 +208,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     def _make_module(self, data, seed):
         if self.student:
             return super()._make_module(data, seed)
-        return self._load_frozen() if self._read_embeddings else None
+        return self._load_frozen() if self._read_features else None
 
     def _train(self, module, rows, **settings):
         if self.student:
@@ -249,8 +228,8 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             return self.experts
         expert = self.experts
         if expert == "frozen":
-            standardise = StandardScaler() if self._passthrough else Normalizer()
-            expert = make_pipeline(standardise, LogisticRegression(max_iter=500))
+            regression = LogisticRegression(max_iter=500)
+            expert = make_pipeline(StandardScaler(), regression) if self._passthrough else regression
         if expert == "finetuned":
             own = {field.name: getattr(self, field.name) for field in fields(TrainingParameters)}
             own |= {"real_weight": 0.0, "early_stopping": False, "random_state": None, "callbacks": None}
@@ -262,31 +241,29 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         return [(rows, expert, rows) for rows in (_REAL, _SYNTHETIC, _BOTH)]
 
     def _read_by_experts(self, data):
-        """Synthetic and real rows as the experts read them: embeddings, for frozen ones."""
-        if not self._read_embeddings:
+        """Synthetic and real rows as the experts read them: features of the encoder as it is, for frozen ones."""
+        if not self._read_features:
             return {_SYNTHETIC: data.synthetic, _REAL: data.real}
-        source = ("embeddings", self._token_source, encoder_fingerprint(self.encoder) if self.memory else None)
+        source = ("frozen features", self._token_source, encoder_fingerprint(self.encoder) if self.memory else None)
+        tokenizer = self._load_tokenizer()
 
-        def embed(rows):
-            embeddings = self._cached(lambda: self._embed(rows.tokens), lambda: (*source, rows.X))
-            return replace(rows, X=embeddings, tokens=Features(embeddings))
+        def read(rows):
+            features = self._cached(
+                lambda: frozen_features(
+                    self._load_frozen(), rows, lambda texts: self._tokenize(texts, tokenizer), shared=True
+                ),
+                lambda: (*source, rows.X),
+            )
+            return replace(rows, X=features, tokens=Features(features))
 
-        return {_SYNTHETIC: embed(data.synthetic), _REAL: embed(data.real)}
+        return {_SYNTHETIC: read(data.synthetic), _REAL: read(data.real)}
 
     @property
-    def _read_embeddings(self):
+    def _read_features(self):
         return self.experts == "frozen" and not self._passthrough
 
     def _load_frozen(self):
         return _engine.load_encoder(self.encoder).to(_engine.resolve_device(self.device))
-
-    def _embed(self, tokens):
-        module = self._load_frozen()
-        world = _engine.world()
-        if world.size == 1 or len(tokens) < world.size:
-            return _engine.embed(module, tokens)
-        own = tokens.take(world.shard(np.arange(len(tokens))))
-        return world.gather_array(_engine.embed(module, own), len(tokens))
 
     def _ask_expert(self, name, expert, rows, read, seed, fold_seed):
         """Fit an expert on its rows; ask it about all synthetic rows, and about real rows that it has not seen."""
@@ -332,9 +309,9 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         asked = AskedRows(tokens.values, tokens) if self._passthrough else tokens
         if not self._passthrough:
             check_paired(asked.tokens, self.text_pairs_, type(self).__name__, name)
-        if self._read_embeddings:
-            embeddings = _engine.embed(self.module_, asked.tokens)
-            asked = AskedRows(embeddings, Features(embeddings))
+        if self._read_features:
+            features = frozen_features(self.module_, asked, super()._encode_rows)
+            asked = AskedRows(features, Features(features))
         known = ~np.isnan(self.intercept_)
         opinions = [proba_of_classes(expert, asked, self.classes_[known]) for expert in self.experts_.values()]
         proba = np.zeros((len(asked), len(self.classes_)))

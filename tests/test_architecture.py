@@ -205,12 +205,22 @@ def test_only_the_methods_import_the_base_classes():
 
 def test_only_methods_and_storage_use_the_engine():
     assert {"skweight._base", "skweight._storage.folder"} <= importers("skweight._engine")
-    assert importers("skweight._engine") <= {*ENGINE, *STORAGE, *ESTIMATORS}
+    assert importers("skweight._engine") <= {*ENGINE, *STORAGE, *ESTIMATORS, "skweight._frozen"}
 
 
 @pytest.mark.parametrize("module", sorted(METHODS))
 def test_methods_stand_on_the_base_the_checkers_the_weights_and_the_losses(module):
-    allowed = {"_base", "_checkers", "_cross_entropy", "_engine", "_parameters", "_pools", "_weights", "losses"}
+    allowed = {
+        "_base",
+        "_checkers",
+        "_cross_entropy",
+        "_engine",
+        "_frozen",
+        "_parameters",
+        "_pools",
+        "_weights",
+        "losses",
+    }
     further = {
         "skweight.baselines._meta_gradient": ENGINE,
         "skweight._opinion_pool": {"skweight._rows.features", "skweight._rows.tokens", "skweight._storage.cache"},

@@ -257,7 +257,7 @@ def test_the_student_learns_what_the_pool_says_and_not_the_labels(rows):
 def test_frozen_experts_read_embeddings_of_the_encoder(tiny_encoder, toy):
     clf = fit(quick(OpinionPoolClassifier, tiny_encoder), toy)
     assert list(clf.experts_) == ["real", "synthetic", "both"]
-    assert [expert.n_features_in_ for expert in clf.experts_.values()] == [32, 32, 32]
+    assert [expert.n_features_in_ for expert in clf.experts_.values()] == [2 * 32] * 3  # two layers
     assert clf.oof_proba_.shape == (3, 6, 2)
 
 

@@ -1,17 +1,16 @@
-"""Softmax regressions on embeddings of the encoder as it is: seconds for a cell."""
+"""Softmax regressions on features of the encoder as it is: seconds for a cell."""
 
 from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer
 
 from benchmarks.common import draw, encoder_name
 from benchmarks.never_worse.rules import BASELINES, FIRST_DRAW, draw_rows, figures
 from benchmarks.paper.lines import Lines
 from skweight import OpinionPool, _engine, cross_fit_proba
+from skweight._frozen import AskedRows, frozen_features
 from skweight._pools import folds
 from skweight._rows.tokens import tokenize
 from skweight.datasets import load_csv
@@ -29,6 +28,10 @@ class Embedder:
         self.cache.mkdir(parents=True, exist_ok=True)
         self.module = self.tokenizer = None
 
+    def tokenize(self, texts):
+        """Turn texts into what the encoder reads."""
+        return tokenize(texts, self.tokenizer, 128, None)
+
     def load(self, path):
         """Embeddings and labels of a file, of 3,000 rows drawn from a longer one."""
         kept = self.cache / f"{encoder_name(self.encoder)}-{path.parent.name}-{path.stem}.npz"
@@ -37,8 +40,8 @@ class Embedder:
                 self.module = _engine.load_encoder(self.encoder)
                 self.tokenizer = _engine.load_tokenizer(self.encoder)
             X, y = draw(*load_csv(path), MOST_ROWS, seed=0)
-            tokens = tokenize(X, self.tokenizer, 128, None)
-            np.savez(kept, X=_engine.embed(self.module, tokens).astype(np.float16), y=y)
+            rows = AskedRows(X, self.tokenize(X))
+            np.savez(kept, X=frozen_features(self.module, rows, self.tokenize).astype(np.float16), y=y)
         with np.load(kept) as file:
             return file["X"].astype(np.float32), file["y"]
 
@@ -64,7 +67,7 @@ def score_cell(embedder, path, seed, prior, C=1.0):
     X, y = (np.concatenate(parts) for parts in zip(*files, strict=True))
     rows, real, scored = draw_rows(len(synth_X), y, classes, FIRST_DRAW + seed)
     synth_X, synth_y = synth_X[rows], synth_y[rows]
-    regression = make_pipeline(Normalizer(), LogisticRegression(C=C, max_iter=500))
+    regression = LogisticRegression(C=C, max_iter=500)
     fitted = {
         "real only": fit(regression, X[real], y[real]),
         "synthetic only": fit(regression, synth_X, synth_y),
@@ -93,7 +96,7 @@ def score_cell(embedder, path, seed, prior, C=1.0):
 
 
 def fit(regression, X, y, weight=None):
-    return clone(regression).fit(X, y, logisticregression__sample_weight=weight)
+    return clone(regression).fit(X, y, sample_weight=weight)
 
 
 def fit_pooled(regression, synth_X, synth_y, real_X, real_y):

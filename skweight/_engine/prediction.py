@@ -30,7 +30,7 @@ def predict_logits(module, tokens):
 
 
 def embed(module, tokens):
-    """Mean of each text's hidden states in the last layer, over its tokens.
+    """Mean of each text's hidden states, over its tokens, in the layer in the middle and in the last one.
 
     Parameters
     ----------
@@ -40,17 +40,19 @@ def embed(module, tokens):
 
     Returns
     -------
-    embeddings : ndarray of shape (n_texts, hidden_size), float32
+    embeddings : ndarray of shape (n_texts, 2, hidden_size), float32
         In input order.
     """
     device = next(module.parameters()).device
-    embeddings = np.empty((len(tokens), module.config.hidden_size), dtype=np.float32)
+    middle = module.config.num_hidden_layers // 2
+    embeddings = np.empty((len(tokens), 2, module.config.hidden_size), dtype=np.float32)
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
         for rows in sorted_batches(tokens.lengths, _max_tokens(device)):
             batch = {name: to_device(values, device) for name, values in tokens.batch(rows).items()}
-            hidden = module(**batch).last_hidden_state.float()
+            states = module(**batch, output_hidden_states=True).hidden_states
             mask = batch["attention_mask"][..., None].float()
-            embeddings[rows] = ((hidden * mask).sum(dim=1) / mask.sum(dim=1)).cpu().numpy()
+            for i, hidden in enumerate((states[middle], states[-1])):
+                embeddings[rows, i] = ((hidden.float() * mask).sum(dim=1) / mask.sum(dim=1)).cpu().numpy()
     return embeddings
 
 

@@ -1,0 +1,78 @@
+"""Texts as numbers, read by an encoder as it is, for experts that take seconds to fit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skweight import _engine
+from skweight._rows.features import Features
+from skweight._rows.tokens import TokenizedTexts
+
+
+@dataclass(frozen=True)
+class AskedRows:
+    """Rows without labels, for experts to predict.
+
+    Attributes
+    ----------
+    X : list of str or of (str, str), or ndarray of shape (n_rows, n_features)
+    tokens : TokenizedTexts or Features
+    """
+
+    X: Any
+    tokens: TokenizedTexts | Features
+
+    def __len__(self):
+        return len(self.X)
+
+    @property
+    def n_truncated(self):
+        """How many texts were longer than allowed."""
+        return self.tokens.n_truncated
+
+
+def frozen_features(module, rows, tokenize, *, shared=False):
+    r"""Features of texts or of pairs of texts.
+
+    A text is its embedding :math:`u`, the means of the hidden states in the middle layer and in the last one, each
+    of length 1: a pretrained last layer has forgotten some of what a task may ask for. A pair is
+    :math:`(|u - v|, u \circ v)`, from texts that are embedded apart [1]_, as the mean over both says little of how they
+    compare.
+
+    Parameters
+    ----------
+    module : transformers.PreTrainedModel
+        The encoder, without a head.
+    rows : AskedRows or Rows
+    tokenize : callable
+        Takes a list of texts, returns what the encoder reads.
+    shared : bool, default=False
+        Whether each of several processes embeds its share.
+
+    Returns
+    -------
+    features : ndarray of shape (n_rows, 2 * hidden_size) or (n_rows, 4 * hidden_size), float32
+
+    References
+    ----------
+    .. [1] Reimers, Gurevych, "Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks", EMNLP 2019.
+    """
+
+    def unit(tokens):
+        embeddings = _embed_shared(module, tokens) if shared else _engine.embed(module, tokens)
+        embeddings /= np.maximum(np.linalg.norm(embeddings, axis=2, keepdims=True), 1e-12)
+        return embeddings.reshape(len(tokens), -1)
+
+    if not rows.tokens.paired:
+        return unit(rows.tokens)
+    u, v = (unit(tokenize([pair[side] for pair in rows.X])) for side in (0, 1))
+    return np.hstack([np.abs(u - v), u * v])
+
+
+def _embed_shared(module, tokens):
+    world = _engine.world()
+    if world.size == 1 or len(tokens) < world.size:
+        return _engine.embed(module, tokens)
+    own = tokens.take(world.shard(np.arange(len(tokens))))
+    return world.gather_array(_engine.embed(module, own), len(tokens))
