@@ -3,7 +3,7 @@
     python -m benchmarks.speed.whole_fit --data TASK_FOLDER --synthetic NAME --encoder FOLDER --rows 8000 --epochs 5
 
 "build QC" and "build DC" are the training of the quality and the diversity checker, "precalculate weights" their passes
-over the synthetic rows, with reading the texts and loading the models; "training" is that of the classifier itself.
+over the synthetic rows, with reading the texts and loading the models, or the experts of an opinion pool; "training" is that of the classifier itself.
 Times are those of one call of ``fit`` for each line, tokenising included; accuracy is that on ``test.csv``.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.metrics import f1_score
 
 from benchmarks.common import add_training, load, machine, new_parser, parse, table, task_name, write_json
-from skweight import DIMPClassifier, IMPClassifier
+from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier
 from skweight.baselines import CrossEntropyClassifier
 
 PARTS = ("build QC", "build DC", "precalculate weights", "training", "total")
@@ -70,6 +70,7 @@ def main():
     CrossEntropyClassifier(args.encoder, max_epochs=1).fit(X[:256], y[:256])
     contenders = {
         "cross-entropy": CrossEntropyClassifier(args.encoder, **settings),
+        "opinion pool": OpinionPoolClassifier(args.encoder, **settings),
         "DIMP": DIMPClassifier(args.encoder, **settings),
         "IMP, diversity_checker='fast'": IMPClassifier(args.encoder, diversity_checker="fast", **settings),
         "IMP": IMPClassifier(args.encoder, **settings),
