@@ -3,8 +3,8 @@
     python -m benchmarks.speed.whole_fit --data TASK_FOLDER --synthetic NAME --encoder FOLDER --rows 8000 --epochs 5
 
 "build QC" and "build DC" are the training of the quality and the diversity checker, "precalculate weights" their passes
-over the synthetic rows, with reading the texts and loading the models, or the experts of an opinion pool;
-"training" is that of the classifier itself.
+over the synthetic rows, with reading the texts and loading the models, or the experts of an opinion pool; "training" is
+that of the classifier itself.
 Times are those of one call of ``fit`` for each line, tokenising included; accuracy is that on ``test.csv``.
 """
 
