@@ -83,6 +83,7 @@ def score_cell(embedder, path, seed, prior, C=1.0):
         name: (experts, OpinionPool(prior).fit([about_real[expert] for expert in experts], target))
         for name, experts in POOLS.items()
     }
+    fitted |= fit_weighted(regression, fitted, about_real, (synth_X, synth_y), (X[real], y[real]), classes)
     test_X, test_y = embedder.load(path.with_name("test.csv"))
     test = np.isin(test_y, classes)
     result = {"coef": {name: pool.coef_.round(4).tolist() for name, (_, pool) in pools.items()}}
@@ -99,10 +100,33 @@ def fit(regression, X, y, weight=None):
     return clone(regression).fit(X, y, sample_weight=weight)
 
 
-def fit_pooled(regression, synth_X, synth_y, real_X, real_y):
+def fit_pooled(regression, synth_X, synth_y, real_X, real_y, synth_weight=None):
     """Fit on all rows; the real ones weigh a quarter of the synthetic ones."""
-    weight = np.r_[np.ones(len(synth_y)), np.full(len(real_y), len(synth_y) / 4 / len(real_y))]
+    synth_weight = np.ones(len(synth_y)) if synth_weight is None else synth_weight
+    weight = np.r_[synth_weight, np.full(len(real_y), len(synth_y) / 4 / len(real_y))]
     return fit(regression, np.r_[synth_X, real_X], np.r_[synth_y, real_y], weight)
+
+
+def fit_weighted(regression, fitted, about_real, synthetic, real, classes):
+    """Weight the synthetic rows by P'(y|x) / Q(y|x), the real ones left out or in; checkers as they are, or scaled.
+
+    A scaled checker is a pool of one expert without class terms, which is temperature scaling.
+    """
+    (synth_X, synth_y), (real_X, real_y) = synthetic, real
+    label, target = np.searchsorted(classes, synth_y), np.searchsorted(classes, real_y)
+    models = {}
+    for ending, scaled in (("", False), (", scaled checkers", True)):
+        log_proba = {}
+        for name in ("real only", "synthetic only"):
+            proba = proba_of(fitted[name], synth_X, classes)
+            if scaled:
+                proba = OpinionPool(None).fit([about_real[name]], target).predict_proba([proba])
+            log_proba[name] = np.log(np.maximum(proba[np.arange(len(label)), label], 1e-4))
+        weight = np.exp(log_proba["real only"] - log_proba["synthetic only"])
+        weight *= len(weight) / weight.sum()
+        models[f"IMP{ending}"] = fit(regression, synth_X, synth_y, weight)
+        models[f"pooled IMP{ending}"] = fit_pooled(regression, synth_X, synth_y, real_X, real_y, weight)
+    return models
 
 
 def cross_fit_pooled(regression, synth_X, synth_y, real_X, real_y, classes, seed):
