@@ -5,6 +5,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy.special import xlogy
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +23,7 @@ from skweight._pools import OpinionPool, balanced_weight, folds
 from skweight._rows.features import Features
 from skweight._rows.tokens import check_paired
 from skweight._storage.cache import encoder_fingerprint
+from skweight.exceptions import warn
 
 _REAL, _SYNTHETIC, _BOTH = "real", "synthetic", "both"
 
@@ -214,6 +216,23 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         if self.student:
             return super()._train(module, rows, **settings)
         return _engine.Training(history=[], weights=rows.columns["sample_weight"], best_epoch=None)
+
+    def _keep(self, data, weighting, module, tokenizer, training, *, stacked):
+        super()._keep(data, weighting, module, tokenizer, training, stacked=stacked)
+        if self.student:
+            self._warn_if_not_learnt(weighting)
+
+    def _warn_if_not_learnt(self, weighting, most=1.5):
+        """Compare the last epoch's loss with the least there can be, the entropy of what was taught."""
+        kinds = [weighting.columns, weighting.real_columns][: 2 if self.real_weight else 1]
+        target, weight = (np.concatenate([kind[name] for kind in kinds]) for name in ("target_proba", "sample_weight"))
+        least = -(weight * xlogy(target, target).sum(axis=1)).sum() / weight.sum()
+        excess = self.history_[-1]["train_loss"] / weight.mean() - least
+        if excess > most:
+            warn(
+                f"SKW042: the student has not learnt what the pool says: its loss is {excess:.1f} nats above the least "
+                "there can be. Train longer (max_epochs, lr), or predict with the pool itself (student=False)."
+            )
 
     def _list_experts(self):
         """Name, classifier and rows of each expert."""

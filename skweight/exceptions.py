@@ -24,6 +24,7 @@ class SkweightWarning(UserWarning):
     SKW030    texts occur both in the synthetic and in the real rows
     SKW032    `real_X` is as long as `X`: it may have been sliced (:class:`RealDataSlicedWarning`)
     SKW041    the weights have collapsed: few rows carry nearly all of the weight
+    SKW042    the student of an opinion pool has not learnt what the pool says
     SKW050    a checker cannot be kept in ``memory``, because it cannot be pickled
     ========  ==============================================================================
     """

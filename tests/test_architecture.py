@@ -223,7 +223,12 @@ def test_methods_stand_on_the_base_the_checkers_the_weights_and_the_losses(modul
     }
     further = {
         "skweight.baselines._meta_gradient": ENGINE,
-        "skweight._opinion_pool": {"skweight._rows.features", "skweight._rows.tokens", "skweight._storage.cache"},
+        "skweight._opinion_pool": {
+            "skweight._rows.features",
+            "skweight._rows.tokens",
+            "skweight._storage.cache",
+            "skweight.exceptions",
+        },
     }.get(module, set())
     assert uses(module) <= {*(f"skweight.{name}" for name in allowed), *BASELINES, *further}
 

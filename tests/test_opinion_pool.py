@@ -251,6 +251,20 @@ def test_the_student_learns_what_the_pool_says_and_not_the_labels(rows):
     assert clf.score(rows.test_X, rows.test_y) > 0.5 + (0.5 - plain.score(rows.test_X, rows.test_y)) / 2
 
 
+def test_a_student_that_has_not_learnt_what_the_pool_says_is_reported():
+    """Ten classes, each with a number of its own, and a student that hardly moves."""
+    rng = np.random.RandomState(0)
+    X, y = rng.randn(210, 10), rng.randint(10, size=210)
+    X[np.arange(210), y] += 20
+    settings = {"experts": [("real", LogisticRegression(), "real")], "batch_size": 10, "random_state": 0}
+    with pytest.warns(SkweightWarning, match=r"SKW042: .*student has not learnt.* [12]\.\d nats above"):
+        OpinionPoolClassifier("passthrough", max_epochs=1, lr=1e-6, **settings).fit(
+            X[:100], y[:100], real_X=X[100:], real_y=y[100:]
+        )
+    clf = OpinionPoolClassifier("passthrough", max_epochs=20, lr=1e-2, **settings)  # a warning would be an error
+    assert clf.fit(X[:100], y[:100], real_X=X[100:], real_y=y[100:]).score(X, y) == 1
+
+
 # -- kinds of experts -------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Runs as JSON lines: a file that grows."""
 
 import datetime
+import gzip
 import json
 import os
 import platform
@@ -41,10 +42,11 @@ class Lines:
 
 
 def read_lines(paths):
-    """All whole lines of the files."""
+    """All whole lines of the files, which may be compressed (``.gz``)."""
     lines = []
     for path in paths:
-        for text in Path(path).read_text(encoding="utf-8").splitlines():
+        content = gzip.decompress(Path(path).read_bytes()) if str(path).endswith(".gz") else Path(path).read_bytes()
+        for text in content.decode("utf-8").splitlines():
             try:
                 lines.append(json.loads(text))
             except json.JSONDecodeError:  # cut off by a kill

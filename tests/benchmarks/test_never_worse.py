@@ -1,4 +1,7 @@
+import gzip
 import importlib
+import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,34 +14,58 @@ def never_worse():
         pytest.skip("the benchmarks are not part of the source distribution")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT)
-        yield importlib.import_module("benchmarks.never_worse")
+        yield SimpleNamespace(
+            rules=importlib.import_module("benchmarks.never_worse.rules"),
+            report=importlib.import_module("benchmarks.never_worse.report"),
+        )
 
 
-def line(never_worse, seed, **right):
-    """A line of a run whose methods are right on those rows."""
+def runs(never_worse, draw, **right):
+    """Scores of a cell of one draw, by method: which rows are right."""
     target = np.zeros(len(next(iter(right.values()))), dtype=int)
-    scores = {
-        name.replace("_", " "): never_worse.figures(np.stack([rows, 1 - np.array(rows)], axis=1), target)
+    return {
+        name.replace("_", " "): {
+            "cell": {draw: never_worse.rules.figures(np.stack([rows, 1 - np.array(rows)], axis=1), target, draw)}
+        }
         for name, rows in right.items()
     }
-    return {"config": {"cell": "task:synthetic_gpt-4", "seed": seed}, "pool": scores}
 
 
 def test_holm_multiplies_the_smallest_by_their_number(never_worse):
     # 3 * 0.01, then 2 * 0.03, then 0.04, which may not be smaller than the one before.
-    np.testing.assert_allclose(never_worse.holm(np.array([0.01, 0.04, 0.03])), [0.03, 0.06, 0.06])
+    np.testing.assert_allclose(never_worse.report.holm(np.array([0.01, 0.04, 0.03])), [0.03, 0.06, 0.06])
 
 
 def test_the_comparator_is_chosen_on_other_rows_than_it_is_compared_on(never_worse):
-    first = np.random.RandomState(0).permutation(8) % 2 == 0
+    first = never_worse.rules.halves(8, 0)
     lucky, plain = first.astype(float), np.full(8, 0.51)
-    lines = [line(never_worse, 0, real_only=lucky, synthetic_only=0 * lucky, pooled=0 * lucky, opinion_pool=plain)]
-    chosen, (differences,) = never_worse.compare(lines, "pool", "opinion pool")
+    scores = runs(never_worse, 0, real_only=lucky, synthetic_only=0 * lucky, pooled=0 * lucky, opinion_pool=plain)
+    chosen, (differences,) = never_worse.report.compare(scores, "cell", "opinion pool")
     assert chosen == "real only"  # right on all rows that the choice is made on, and wrong on all others
     assert differences.tolist() == [1, 1, 1, 1]
+    # Macro-F1 of one class that is always, or never, predicted rightly; the class that is not there counts for none.
+    assert never_worse.report.macro_f1_gain(scores, "cell", "opinion pool") == 1
 
 
 def test_calibration_error_is_the_gap_between_being_sure_and_being_right(never_worse):
     proba = np.array([[0.9, 0.1]] * 4)
-    assert never_worse.figures(proba, np.array([0, 0, 1, 1]))["calibration_error"] == pytest.approx(0.4)
-    assert never_worse.figures(proba, np.array([0, 0, 1, 1]))["n"] == 4
+    figures = never_worse.rules.figures(proba, np.array([0, 0, 1, 1]), 0)
+    assert figures["calibration_error"] == pytest.approx(0.4)
+    assert figures["n"] == 4
+
+
+def test_fine_tuned_and_frozen_lines_are_read_alike_and_draws_without_all_methods_are_left_out(never_worse, tmp_path):
+    scores = {name: of["cell"][0] for name, of in runs(never_worse, 0, pooled=[1.0, 0.6], student=[1.0, 0.4]).items()}
+    path = tmp_path / "lines.jsonl.gz"
+    lines = [
+        {"config": {"cell": "cell", "draw": draw, "method": method}, "pool": scores[method], "test": scores[method]}
+        for draw, method in [(100, "pooled"), (100, "student"), (101, "pooled")]
+    ]
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
+    found = never_worse.report.read_runs(path)["test"]
+    assert {name: list(of["cell"]) for name, of in found.items()} == {"pooled": [100], "student": [100]}
+    assert never_worse.rules.right_rows(found["student"]["cell"][100]).tolist() == [1, 0]
+    path.write_bytes(
+        gzip.compress(json.dumps({"config": {"cell": "cell", "seed": 3}, "pool": scores, "test": scores}).encode())
+    )
+    assert list(never_worse.report.read_runs(path)["pool"]["student"]["cell"]) == [3]
