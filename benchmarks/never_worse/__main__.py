@@ -3,7 +3,7 @@ r"""Compare methods with the best of real only, synthetic only and both pooled.
     python -m benchmarks.never_worse frozen --data DATA --encoder MINILM --cache cache --out results/frozen.jsonl
     python -m benchmarks.never_worse finetuned --data DATA --encoder MINILM --cells ag_news:synthetic_gemma-2-9b ... \
         --cache cache --probabilities probabilities --out results/finetuned.jsonl
-    python -m benchmarks.never_worse report results/frozen.jsonl.gz --method "opinion pool"
+    python -m benchmarks.never_worse report results/frozen_real.jsonl.gz --method "opinion pool"
 
 The rules are in ``rules.py``. Runs that a file holds are skipped: the commands can be killed and called again.
 """
