@@ -50,4 +50,13 @@ run larger "${common[@]}" --encoder "$large" --checker-encoder "$small" --seeds 
 run main_comparison --data "$data" --epochs 5 --lr 1e-4 --threads 2 --encoder "$small" --rows 300 --seeds 1 \
     --scored 100 --tasks tweet_sentiment:gpt-4 --out $results/times.jsonl \
     --methods cross-entropy IMP DIMP "IMP, fast diversity checker" "Hu et al." "SunGen, real" SunGen
+# Whether the opinion pool is ever worse; docs/never_worse.md has its tables. Committed are compressed files (gzip -n).
+study() { $python -m benchmarks.never_worse "$1" --data "$data" --encoder "$small" --cache "${CACHE:-benchmarks/cache}" "${@:2}"; }
+for prior in real balanced; do
+    study frozen --prior $prior --out $results/frozen_$prior.jsonl
+done
+study finetuned --precision bf16 --scored 500 --threads "${THREADS:-1}" --probabilities benchmarks/probabilities \
+    --out $results/finetuned.jsonl --cells ag_news:synthetic_{gemma-2-9b,mistral-7b} clinc35_intents:synthetic_gpt-3.5 \
+    fiqa_sentiment:synthetic_gpt-4o mrpc:synthetic_ctrl-fewgen sst2:synthetic_ctrl-fewgen tweet_sarcasm:synthetic_gpt-3.5_simple \
+    tweet_sentiment:synthetic_{gpt-4,llama-2-70b,llama-3.1-8b}
 run report all $results --out docs/results_tables.md --figures docs/figures
