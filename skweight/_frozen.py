@@ -32,7 +32,7 @@ class AskedRows:
         return self.tokens.n_truncated
 
 
-def frozen_features(module, rows, tokenize, *, shared=False):
+def frozen_features(module, rows, tokenize, *, precision="fp32", shared=False):
     r"""Features of texts or of pairs of texts.
 
     A text is its embedding :math:`u`, the means of the hidden states in the middle layer and in the last one, each
@@ -47,6 +47,8 @@ def frozen_features(module, rows, tokenize, *, shared=False):
     rows : AskedRows or Rows
     tokenize : callable
         Takes a list of texts, returns what the encoder reads.
+    precision : str, default="fp32"
+        What the encoder computes in, as in training.
     shared : bool, default=False
         Whether each of several processes embeds its share.
 
@@ -60,7 +62,7 @@ def frozen_features(module, rows, tokenize, *, shared=False):
     """
 
     def unit(tokens):
-        embeddings = _embed_shared(module, tokens) if shared else _engine.embed(module, tokens)
+        embeddings = (_embed_shared if shared else _engine.embed)(module, tokens, precision)
         embeddings /= np.maximum(np.linalg.norm(embeddings, axis=2, keepdims=True), 1e-12)
         return embeddings.reshape(len(tokens), -1)
 
@@ -70,9 +72,9 @@ def frozen_features(module, rows, tokenize, *, shared=False):
     return np.hstack([np.abs(u - v), u * v])
 
 
-def _embed_shared(module, tokens):
+def _embed_shared(module, tokens, precision):
     world = _engine.world()
     if world.size == 1 or len(tokens) < world.size:
-        return _engine.embed(module, tokens)
+        return _engine.embed(module, tokens, precision)
     own = tokens.take(world.shard(np.arange(len(tokens))))
-    return world.gather_array(_engine.embed(module, own), len(tokens))
+    return world.gather_array(_engine.embed(module, own, precision), len(tokens))

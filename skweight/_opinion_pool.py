@@ -263,13 +263,14 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         """Synthetic and real rows as the experts read them: features of the encoder as it is, for frozen ones."""
         if not self._read_features:
             return {_SYNTHETIC: data.synthetic, _REAL: data.real}
-        source = ("frozen features", self._token_source, encoder_fingerprint(self.encoder) if self.memory else None)
-        tokenizer = self._load_tokenizer()
+        fingerprint = encoder_fingerprint(self.encoder) if self.memory else None
+        source = ("frozen features", self._token_source, fingerprint, self.precision)
+        tokenizer, settings = self._load_tokenizer(), {"precision": self.precision, "shared": True}
 
         def read(rows):
             features = self._cached(
                 lambda: frozen_features(
-                    self._load_frozen(), rows, lambda texts: self._tokenize(texts, tokenizer), shared=True
+                    self._load_frozen(), rows, lambda texts: self._tokenize(texts, tokenizer), **settings
                 ),
                 lambda: (*source, rows.X),
             )
@@ -329,7 +330,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         if not self._passthrough:
             check_paired(asked.tokens, self.text_pairs_, type(self).__name__, name)
         if self._read_features:
-            features = frozen_features(self.module_, asked, super()._encode_rows)
+            features = frozen_features(self.module_, asked, super()._encode_rows, precision=self.precision)
             asked = AskedRows(features, Features(features))
         known = ~np.isnan(self.intercept_)
         opinions = [proba_of_classes(expert, asked, self.classes_[known]) for expert in self.experts_.values()]

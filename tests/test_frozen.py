@@ -16,8 +16,8 @@ def read(roomy_encoder):
     """Features of texts, and the same from transformers alone, without batches: each text by itself."""
     module, tokenizer = _engine.load_encoder(roomy_encoder), _engine.load_tokenizer(roomy_encoder)
 
-    def features(texts):
-        return frozen_features(module, AskedRows(texts, encode(texts)), encode)
+    def features(texts, **settings):
+        return frozen_features(module, AskedRows(texts, encode(texts)), encode, **settings)
 
     def encode(texts):
         return tokenize(texts, tokenizer, 128, None)
@@ -37,6 +37,12 @@ def test_a_text_is_the_means_of_two_layers_each_of_length_one(read):
     features, by_hand = read
     texts = ["a good film", "dull", "a long and winding story of a cast that is not good"]
     assert_allclose(features(texts), [by_hand(text) for text in texts], atol=1e-5)
+
+
+def test_features_are_computed_in_the_precision_of_the_training(read):
+    features, by_hand = read
+    exact, rough = by_hand("a good film"), features(["a good film"], precision="bf16")[0]
+    assert 1e-5 < np.abs(exact - rough).max() < 2e-2
 
 
 def test_a_pair_is_how_its_texts_differ_and_what_they_share(read):

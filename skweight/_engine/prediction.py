@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from skweight._engine.batches import sorted_batches, to_device
+from skweight._engine.loading import resolve_precision
 from skweight._engine.shortcuts import first_token
 
 
@@ -29,7 +30,7 @@ def predict_logits(module, tokens):
     return logits
 
 
-def embed(module, tokens):
+def embed(module, tokens, precision="fp32"):
     """Mean of each text's hidden states, over its tokens, in the layer in the middle and in the last one.
 
     Parameters
@@ -37,6 +38,8 @@ def embed(module, tokens):
     module : transformers.PreTrainedModel
         An encoder without a head, in evaluation mode.
     tokens : TokenizedTexts
+    precision : str, default="fp32"
+        As in training.
 
     Returns
     -------
@@ -44,9 +47,10 @@ def embed(module, tokens):
         In input order.
     """
     device = next(module.parameters()).device
+    dtype = resolve_precision(precision, device)
     middle = module.config.num_hidden_layers // 2
     embeddings = np.empty((len(tokens), 2, module.config.hidden_size), dtype=np.float32)
-    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         for rows in sorted_batches(tokens.lengths, _max_tokens(device)):
             batch = {name: to_device(values, device) for name, values in tokens.batch(rows).items()}
             states = module(**batch, output_hidden_states=True).hidden_states
