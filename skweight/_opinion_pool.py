@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from skweight import _engine
 from skweight._base import Weighting
@@ -319,12 +320,16 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
 
     # -- without a student ---------------------------------------------------------------------------------------------
 
+    @property
+    def _has_student(self):
+        return bool(self.history_)  # what was fitted decides, whatever the parameter says by now
+
     def _encode_rows(self, rows):
         tokens = super()._encode_rows(rows)
-        return tokens if self.student or self._passthrough else AskedRows(rows, tokens)
+        return tokens if self._has_student or self._passthrough else AskedRows(rows, tokens)
 
     def _predict_proba_of_tokens(self, tokens, name="X"):
-        if self.student:
+        if self._has_student:
             return super()._predict_proba_of_tokens(tokens, name)
         asked = AskedRows(tokens.values, tokens) if self._passthrough else tokens
         if not self._passthrough:
@@ -355,7 +360,8 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         ValueError
             With ``student=False``: the experts have no form as a folder.
         """
-        if not self.student:
+        check_is_fitted(self)
+        if not self._has_student:
             raise ValueError(
                 "student=False leaves no model that a Hugging Face folder could hold: the experts predict. Pickle the "
                 "classifier, or fit it with student=True."

@@ -161,6 +161,10 @@ def test_without_a_student_the_teacher_is_the_same(rows):
     experts = (LogisticRegression(), "real"), (LogisticRegression(), "synthetic")
     taught, alone = (fit_rows(pool_of(*experts, student=student), rows) for student in (True, False))
     assert_allclose(alone.target_proba_, taught.target_proba_)
+    # Whatever the parameter is set to afterwards, what was fitted predicts.
+    for clf in (taught, alone):
+        before = clf.predict_proba(rows.real_X)
+        assert_allclose(clf.set_params(student=not clf.student).predict_proba(rows.real_X), before)
     assert_allclose(alone.sample_weight_, taught.sample_weight_)
 
 
