@@ -48,14 +48,13 @@ def embed(module, tokens, precision="fp32"):
     """
     device = next(module.parameters()).device
     dtype = resolve_precision(precision, device)
-    middle = module.config.num_hidden_layers // 2
     embeddings = np.empty((len(tokens), 2, module.config.hidden_size), dtype=np.float32)
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         for rows in sorted_batches(tokens.lengths, _max_tokens(device)):
             batch = {name: to_device(values, device) for name, values in tokens.batch(rows).items()}
             states = module(**batch, output_hidden_states=True).hidden_states
             mask = batch["attention_mask"][..., None].float()
-            for i, hidden in enumerate((states[middle], states[-1])):
+            for i, hidden in enumerate((states[(len(states) - 1) // 2], states[-1])):  # the first are the embeddings
                 embeddings[rows, i] = ((hidden.float() * mask).sum(dim=1) / mask.sum(dim=1)).cpu().numpy()
     return embeddings
 
