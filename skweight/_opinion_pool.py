@@ -58,7 +58,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     number for each expert says how far it is to be trusted. If the pool is no better than its best expert, that expert
     takes its place. The encoder is then trained on the synthetic texts with the pool's probabilities in place of their
     labels, as in distillation [3]_, and on the real rows with the mean of their own label and what a pool says that has
-    not seen it.
+    not seen it. Its last layer is fitted first, to up to 2,000 of the rows, with the layers below as they are [4]_.
 
     The generated texts may also be real ones that a language model has labelled.
 
@@ -119,6 +119,8 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
        Science 1(1), 1986.
     .. [2] Wolpert, "Stacked Generalization", Neural Networks 5(2), 1992.
     .. [3] Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531.
+    .. [4] Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022,
+       arXiv:2202.10054.
 
     Examples
     --------
@@ -213,9 +215,10 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             return super()._make_module(data, seed)
         return self._load_frozen() if self._read_features else None
 
-    def _train(self, module, rows, **settings):
+    def _train(self, module, rows, *, seed, **settings):
         if self.student:
-            return super()._train(module, rows, **settings)
+            _engine.fit_last_layer(module, rows, seed, precision=self.precision)
+            return super()._train(module, rows, seed=seed, **settings)
         return _engine.Training(history=[], weights=rows.columns["sample_weight"], best_epoch=None)
 
     def _keep(self, data, weighting, module, tokenizer, training, *, stacked):

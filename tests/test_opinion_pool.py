@@ -256,17 +256,36 @@ def test_the_student_learns_what_the_pool_says_and_not_the_labels(rows):
 
 
 def test_a_student_that_has_not_learnt_what_the_pool_says_is_reported():
-    """Ten classes, each with a number of its own, and a student that hardly moves."""
-    rng = np.random.RandomState(0)
-    X, y = rng.randn(210, 10), rng.randint(10, size=210)
-    X[np.arange(210), y] += 20
-    settings = {"experts": [("real", LogisticRegression(), "real")], "batch_size": 10, "random_state": 0}
+    """Its expert reads the class from decimals that no small network makes out."""
+
+    class Decimals(UniformChecker):
+        def predict_proba(self, X):
+            return np.eye(10)[decimals(X)]
+
+    def decimals(X):
+        return (X[:, 0] * 1e4).astype(int) % 10
+
+    X = np.random.RandomState(0).rand(210, 10)
+    y = decimals(X)
+    settings = {"experts": [("real", Decimals(), "real")], "batch_size": 10, "random_state": 0}
     with pytest.warns(SkweightWarning, match=r"SKW042: .*student has not learnt.* [12]\.\d nats above"):
         OpinionPoolClassifier("passthrough", max_epochs=1, lr=1e-6, **settings).fit(
             X[:100], y[:100], real_X=X[100:], real_y=y[100:]
         )
-    clf = OpinionPoolClassifier("passthrough", max_epochs=20, lr=1e-2, **settings)  # a warning would be an error
+    X[np.arange(210), y] += 20  # now it is plain to see: a warning would be an error
+    settings["experts"] = [("real", LogisticRegression(), "real")]
+    clf = OpinionPoolClassifier("passthrough", max_epochs=20, lr=1e-2, **settings)
     assert clf.fit(X[:100], y[:100], real_X=X[100:], real_y=y[100:]).score(X, y) == 1
+
+
+def test_the_students_last_layer_is_fitted_before_it_is_trained():
+    """Ten classes, each with a number of its own: a student that hardly moves knows them all the same."""
+    rng = np.random.RandomState(0)
+    X, y = rng.randn(210, 10), rng.randint(10, size=210)
+    X[np.arange(210), y] += 20
+    experts = [("real", LogisticRegression(), "real")]
+    clf = OpinionPoolClassifier("passthrough", experts=experts, max_epochs=1, lr=1e-6, random_state=0)
+    assert clf.fit(X[:100], y[:100], real_X=X[100:], real_y=y[100:]).score(X, y) > 0.95
 
 
 # -- kinds of experts -------------------------------------------------------------------------------------------------

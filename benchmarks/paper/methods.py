@@ -53,9 +53,9 @@ def class_weighted(cell):
     )
 
 
-def pooled(cell, share=0.25):
+def pooled(cell, share=0.25, kind=CrossEntropyClassifier):
     """Real and synthetic rows together."""
-    model = CrossEntropyClassifier(cell.encoder, real_weight=pooled_weight(cell, share), **cell.training)
+    model = kind(cell.encoder, real_weight=pooled_weight(cell, share), **cell.training)
     return model.fit(cell.X, cell.y, real_X=cell.real_X, real_y=cell.real_y)
 
 
