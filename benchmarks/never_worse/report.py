@@ -13,29 +13,34 @@ SIDES = {"pool": "further rows of real_pool.csv", "test": "rows of test.csv"}
 RENAMED = {"cross-entropy": "synthetic only"}
 
 
-def read_runs(path):
+def read_runs(paths, method, draws=None):
     """Scores by side, method, cell and draw, of frozen runs (a line has all methods) and fine-tuned ones (a line each).
 
-    Only draws that have every method are kept, so that all means are over the same draws.
+    Kept are draws that `method` and the baselines have (of those in `draws`, if given), and methods that have them all,
+    so that all means are over the same draws.
     """
     found = {side: defaultdict(lambda: defaultdict(dict)) for side in SIDES}
-    for line in read_lines([path]):
+    for line in read_lines(paths):
         config = line["config"]
         draw = config.get("draw", config.get("seed"))
         for side, runs in found.items():
-            method = config.get("method")
-            scores = {RENAMED.get(method, method): line[side]} if method else line[side]
-            for name, score in scores.items():
-                runs[name][config["cell"]][draw] = score
-    for runs in found.values():
-        whole = set.intersection(*({(cell, draw) for cell in of for draw in of[cell]} for of in runs.values()))
-        for method in runs:
-            runs[method] = {
-                cell: {draw: score for draw, score in sorted(of.items()) if (cell, draw) in whole}
-                for cell, of in sorted(runs[method].items())
-                if any((cell, draw) in whole for draw in of)
-            }
-    return found
+            name = config.get("method")
+            for key, score in ({RENAMED.get(name, name): line[side]} if name else line[side]).items():
+                runs[key][config["cell"]][draw] = score
+    kept = {}
+    for side, runs in found.items():
+        whole = set.intersection(
+            *(
+                {(cell, draw) for cell in of for draw in of[cell]}
+                for of in (runs[name] for name in {*BASELINES, method})
+            )
+        )
+        whole = sorted(key for key in whole if draws is None or key[1] in draws)
+        kept[side] = {name: defaultdict(dict) for name in runs if all(draw in runs[name][cell] for cell, draw in whole)}
+        for name, of in kept[side].items():
+            for cell, draw in whole:
+                of[cell][draw] = runs[name][cell][draw]
+    return kept
 
 
 def compare(runs, cell, method):
@@ -136,7 +141,7 @@ def summary_table(runs, cells):
 
 def run(args):
     """Print a table of cells for one method, and a table of means for all, for each side."""
-    for side, runs in read_runs(args.lines).items():
+    for side, runs in read_runs(args.lines, args.method, args.draws).items():
         print(f"\n### Scored on {SIDES[side]}\n")
         print(cell_table(runs, args.method))
         cells = list(runs[args.method])

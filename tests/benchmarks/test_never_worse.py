@@ -54,18 +54,36 @@ def test_calibration_error_is_the_gap_between_being_sure_and_being_right(never_w
     assert figures["n"] == 4
 
 
-def test_fine_tuned_and_frozen_lines_are_read_alike_and_draws_without_all_methods_are_left_out(never_worse, tmp_path):
-    scores = {name: of["cell"][0] for name, of in runs(never_worse, 0, pooled=[1.0, 0.6], student=[1.0, 0.4]).items()}
-    path = tmp_path / "lines.jsonl.gz"
+def test_means_are_over_draws_that_the_method_and_the_baselines_have(never_worse, tmp_path):
+    names = ["real only", "synthetic only", "pooled", "student", "IMP"]
+    scores = {
+        name: of["cell"][0]
+        for name, of in runs(
+            never_worse, 0, **{name.replace(" ", "_"): [1.0, 0.6 - 0.2 * (name == "student")] for name in names}
+        ).items()
+    }
+    path = tmp_path / "lines.jsonl"
     lines = [
-        {"config": {"cell": "cell", "draw": draw, "method": method}, "pool": scores[method], "test": scores[method]}
-        for draw, method in [(100, "pooled"), (100, "student"), (101, "pooled")]
-    ]
-    path.write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
-    found = never_worse.report.read_runs(path)["test"]
-    assert {name: list(of["cell"]) for name, of in found.items()} == {"pooled": [100], "student": [100]}
+        {"config": {"cell": "cell", "draw": draw, "method": {"synthetic only": "cross-entropy"}.get(name, name)},
+         "pool": scores[name], "test": scores[name]}
+        for draw in (100, 101, 102) for name in names
+        if (name, draw) not in {("student", 101), ("IMP", 102)}
+    ]  # fmt: skip
+    path.write_text("\n".join(map(json.dumps, lines)))
+    found = never_worse.report.read_runs([path], "student")["test"]
+    assert {name: list(of["cell"]) for name, of in found.items()} == {name: [100, 102] for name in names[:4]}
     assert never_worse.rules.right_rows(found["student"]["cell"][100]).tolist() == [1, 0]
-    path.write_bytes(
-        gzip.compress(json.dumps({"config": {"cell": "cell", "seed": 3}, "pool": scores, "test": scores}).encode())
-    )
-    assert list(never_worse.report.read_runs(path)["pool"]["student"]["cell"]) == [3]
+    assert list(never_worse.report.read_runs([path], "student", draws=[100])["test"]["IMP"]["cell"]) == [100]
+
+
+def test_frozen_lines_hold_all_methods(never_worse, tmp_path):
+    names = ["real only", "synthetic only", "pooled", "opinion pool"]
+    scores = {
+        name: of["cell"][0]
+        for name, of in runs(never_worse, 0, **{name.replace(" ", "_"): [1.0, 0.6] for name in names}).items()
+    }
+    path = tmp_path / "lines.jsonl.gz"
+    line = {"config": {"cell": "cell", "seed": 3}, "pool": scores, "test": scores}
+    path.write_bytes(gzip.compress(json.dumps(line).encode()))
+    found = never_worse.report.read_runs([path], "opinion pool")["pool"]
+    assert {name: list(of["cell"]) for name, of in found.items()} == {name: [3] for name in names}
