@@ -6,7 +6,7 @@ from torch.nn import functional
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from skweight._engine.loading import private_rng
+from skweight._engine.isolation import plain_torch, private_rng
 
 
 class HeadConfig(PreTrainedConfig):
@@ -28,11 +28,11 @@ class Head(PreTrainedModel):
 
     def __init__(self, config):
         super().__init__(config)
-        self.register_buffer("mean", torch.zeros(config.n_features))
-        self.register_buffer("scale", torch.ones(config.n_features))
-        self.hidden = torch.nn.Linear(config.n_features, config.hidden_size)
+        self.register_buffer("mean", torch.zeros(config.n_features, dtype=torch.float32))
+        self.register_buffer("scale", torch.ones(config.n_features, dtype=torch.float32))
+        self.hidden = torch.nn.Linear(config.n_features, config.hidden_size, dtype=torch.float32)
         self.dropout = torch.nn.Dropout(config.dropout)
-        self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels, dtype=torch.float32)
         self.post_init()
 
     def forward(self, features):
@@ -41,6 +41,7 @@ class Head(PreTrainedModel):
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(hidden)))
 
 
+@plain_torch()
 def make_head(features, labels, seed):
     """Make a :class:`Head` that standardises by the mean and standard deviation of `features`."""
     config = HeadConfig(n_features=features.shape[1], id2label=dict(enumerate(labels)))

@@ -1,10 +1,9 @@
 """Loading encoders and tokenizers: from which folder, onto which device, in which precision, from which seed."""
 
-from contextlib import contextmanager
-
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
-from transformers.utils import logging as transformers_logging
+
+from skweight._engine.isolation import plain_torch, private_rng, quiet_transformers
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # RoBERTa and its relatives count positions from behind the padding index.
@@ -57,34 +56,6 @@ def _cpu_has_bf16():
     return bool(capabilities.get("amx_bf16") or vectors)
 
 
-@contextmanager
-def private_rng(seed):
-    """Seed torch inside the block, and restore the state of its global generators after it."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
-    mps_state = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-    with torch.random.fork_rng(devices=list(devices)):
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            if mps_state is not None:
-                torch.mps.set_rng_state(mps_state)
-
-
-@contextmanager
-def quiet_transformers():
-    """Silence the bar and the report that every load prints; the user's own settings come back after it."""
-    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bar:
-            transformers_logging.enable_progress_bar()
-
-
 def load_tokenizer(encoder, *, max_length=None, **kwargs):
     """Load the tokenizer of a Hugging Face folder or hub id.
 
@@ -119,6 +90,7 @@ def length_limit(tokenizer, config):
     return min(limits, default=None)
 
 
+@plain_torch()
 def load_module(encoder, labels, seed, pad_token_id=None):
     """Load a pretrained encoder with a fresh classification head.
 
@@ -168,12 +140,14 @@ def load_module(encoder, labels, seed, pad_token_id=None):
     return module.eval()
 
 
+@plain_torch()
 def load_encoder(encoder):
     """Load a pretrained encoder without a head, in float32 and in evaluation mode, on the CPU."""
     with quiet_transformers():
         return AutoModel.from_pretrained(encoder, dtype=torch.float32, trust_remote_code=False).eval()
 
 
+@plain_torch()
 def load_trained(folder, kind=AutoModelForSequenceClassification):
     """Load a model with its trained head from a folder on disk, in float32 and in evaluation mode."""
     with quiet_transformers():

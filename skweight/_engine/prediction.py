@@ -4,10 +4,12 @@ import numpy as np
 import torch
 
 from skweight._engine.batches import sorted_batches, to_device
+from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
 from skweight._engine.shortcuts import first_token
 
 
+@plain_torch()
 def predict_logits(module, tokens):
     """Logits of all texts in input order, in float32.
 
@@ -23,13 +25,15 @@ def predict_logits(module, tokens):
     """
     device = next(module.parameters()).device
     logits = np.empty((len(tokens), module.config.num_labels), dtype=np.float32)
-    with torch.inference_mode(), torch.autocast(device.type, enabled=False), first_token(module):
+    quick = first_token(module)
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
         for rows in sorted_batches(tokens.lengths, max_tokens(device)):
             batch = {name: to_device(values, device) for name, values in tokens.batch(rows).items()}
-            logits[rows] = module(**batch).logits.float().cpu().numpy()
+            logits[rows] = quick(**batch).logits.float().cpu().numpy()
     return logits
 
 
+@plain_torch()
 def embed(module, tokens, precision="fp32"):
     """Mean of each text's hidden states, over its tokens, in the layer in the middle and in the last one.
 

@@ -5,12 +5,14 @@ import torch
 from torch.nn import functional
 
 from skweight._engine.batches import sorted_batches, to_device
+from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
 from skweight._engine.prediction import max_tokens
 from skweight._engine.processes import world
 from skweight._engine.shortcuts import first_token
 
 
+@plain_torch()
 def fit_last_layer(module, rows, seed, *, precision="fp32", max_rows=2000):
     """Fit a module's last layer, in place, to the targets of some of its rows, with the layers below as they are.
 
@@ -43,8 +45,7 @@ def fit_last_layer(module, rows, seed, *, precision="fp32", max_rows=2000):
     features = _inputs_of(layer, module, rows.tokens.take(chosen), precision)
     if features is None:
         return
-    columns = (rows.columns[name][chosen].astype(np.float32) for name in ("target_proba", "sample_weight"))
-    fitted = _softmax_regression(features, *columns)
+    fitted = _softmax_regression(features, *(rows.columns[name][chosen] for name in ("target_proba", "sample_weight")))
     weight, bias = world().broadcast(fitted)  # the same in all processes to the last bit
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))
@@ -63,11 +64,11 @@ def _inputs_of(layer, module, tokens, precision):
     dtype = resolve_precision(precision, device)
     features = np.empty((len(tokens), layer.in_features), dtype=np.float32)
     hook = layer.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-    autocast = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+    quick = first_token(module)
     try:
-        with torch.inference_mode(), autocast, first_token(module):
+        with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             for rows in sorted_batches(tokens.lengths, max_tokens(device)):
-                module(**{name: to_device(values, device) for name, values in tokens.batch(rows).items()})
+                quick(**{name: to_device(values, device) for name, values in tokens.batch(rows).items()})
                 value = given.pop()
                 if value.shape != (len(rows), layer.in_features):
                     return None
@@ -81,13 +82,13 @@ def _softmax_regression(features, target, sample_weight):
     """Weight and bias of a softmax regression on soft targets, with an L2 penalty of 1/2 on features of length 1.
 
     Of that length on average: a feature that hardly varies must not get a weight that training cannot move.
-    `sample_weight` counts in ratios.
+    `sample_weight` counts in ratios. In float64, so that the solution does not hang on where the solver stops.
     """
-    length = np.sqrt(np.mean(np.sum(features**2, axis=1)))
-    x, p, w = (torch.from_numpy(array) for array in (features / max(length, 1e-12), target, sample_weight))
+    length = max(np.sqrt(np.mean(np.sum(features**2, axis=1))), 1e-12)
+    x, p, w = (torch.from_numpy(array.astype(np.float64)) for array in (features / length, target, sample_weight))
     weight = torch.zeros(p.shape[1], x.shape[1], dtype=x.dtype, requires_grad=True)
     bias = torch.zeros(p.shape[1], dtype=x.dtype, requires_grad=True)
-    solver = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
+    solver = torch.optim.LBFGS([weight, bias], max_iter=500, tolerance_grad=1e-8, line_search_fn="strong_wolfe")
 
     def closure():
         solver.zero_grad()
@@ -97,4 +98,4 @@ def _softmax_regression(features, target, sample_weight):
         return loss
 
     solver.step(closure)
-    return weight.detach().numpy() / max(length, 1e-12), bias.detach().numpy()
+    return weight.detach().numpy() / length, bias.detach().numpy()

@@ -4,11 +4,15 @@
 - The last layer computes only what the head reads, the first token (:func:`first_token`).
 - On a CPU, dropout draws 16 random bits for a number where torch draws a double (:func:`quick_dropout`).
 
-Each is a context manager that changes a model for a while; models it does not know are left as they are.
+The first and the last are context managers that change a model for a while, which only training may do: it owns its
+model. The second, which prediction takes too, leaves the model as it is, for other threads may be using it. Models that
+a shortcut does not know are left alone.
 """
 
+import copy
 from collections.abc import Callable
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MethodType
 
@@ -148,9 +152,8 @@ _LAYERS = {
 }
 
 
-@contextmanager
 def first_token(module):
-    """Compute no more of the last layer than the first token inside the block.
+    """Return the same model, with a last layer that computes no more than the first token.
 
     The head of BERT and its relatives reads the first token; the other tokens' queries, feed-forward network and
     output in the last layer are never looked at. Of six layers that is a seventh of all operations.
@@ -158,22 +161,26 @@ def first_token(module):
     Parameters
     ----------
     module : transformers.PreTrainedModel
-        For sequence classification. Its ``hidden_states`` then end with a single token.
+        For sequence classification.
+
+    Returns
+    -------
+    view : transformers.PreTrainedModel
+        Shares all parameters with `module`. Its ``hidden_states`` end with a single token.
     """
     known = _LAYERS.get(module.config.model_type)
     attention = getattr(module.config, "_attn_implementation", None)
     if known is None or getattr(module.config, "is_decoder", False) or attention not in ("sdpa", "eager", _NAME):
-        yield
-        return
+        return module
     base = module.base_model
     try:
         last = (base.transformer if hasattr(base, "transformer") else base.encoder).layer[-1]
-        parts = known(last)
+        known(last)
     except AttributeError:  # a version of transformers that builds its layers in another way
-        yield
-        return
+        return module
 
     def forward(self, hidden_states, attention_mask=None, position_bias=None, **kwargs):
+        parts = known(self)  # a copy of this layer has its own
         first = hidden_states[:, :1]
         query, key, value = (
             part(tokens).unflatten(-1, (parts.n_heads, -1)).transpose(1, 2)
@@ -185,33 +192,64 @@ def first_token(module):
         context = _attend(query, key, value, mask, parts.dropout.p if self.training else 0.0)
         return parts.finish(context.transpose(1, 2).flatten(2), first)
 
-    with _replaced_forward({last: forward}):
-        yield
+    quick = copy.copy(last)
+    quick.forward = MethodType(forward, quick)
+    return _with_part(module, last, quick)
+
+
+def _with_part(module, part, other):
+    """Copy of a module that has `other` in place of `part`, wherever that is, and shares everything else with it."""
+    if module is part:
+        return other
+    children = {name: child and _with_part(child, part, other) for name, child in module._modules.items()}
+    if all(children[name] is child for name, child in module._modules.items()):
+        return module
+    view = copy.copy(module)
+    view._modules = children
+    return view
 
 
 # -- dropout ----------------------------------------------------------------------------------------------------------
 
 
+_generator: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)  # of this thread's dropout
+
+
 @contextmanager
-def quick_dropout(module):
+def quick_dropout(module, seed):
     """Draw the masks of dropout with less work inside the block, if the model is on a CPU.
 
     torch draws them one by one from a double; that is an eighth of a training step of MiniLM. 16 bits are enough for
-    a probability of 0.1: rows are dropped with probability 6554 / 65536, and what is kept is scaled accordingly.
+    a probability of 0.1: rows are dropped with probability 6554 / 65536, and what is kept is scaled accordingly. They
+    come from a generator of their own, where torch's dropout takes them from the one that all threads share.
+
+    Parameters
+    ----------
+    module : transformers.PreTrainedModel
+    seed : int
+
+    Yields
+    ------
+    all : bool
+        Whether no dropout of the model is left that draws from torch's global generator.
     """
     if module.device.type != "cpu":
-        yield
+        yield False
         return
     layers = [child for child in module.modules() if type(child) is nn.Dropout and 0 < child.p < 1]
     attention = getattr(module.config, "_attn_implementation", None)
     # Only for encoders whose attention is nothing but a product, a mask and a softmax.
     own = attention == "sdpa" and module.config.model_type in set(_LAYERS) - {"mpnet"}
+    token = _generator.set(torch.Generator().manual_seed(int(seed)))
     if own:
         module.set_attn_implementation(_NAME)
+    # MPNet's attention drops by a layer; a model of numbers has none.
+    every = own or module.config.model_type in ("mpnet", "skweight-head")
     try:
         with _replaced_forward(dict.fromkeys(layers, lambda self, x: _dropout(x, self.p) if self.training else x)):
-            yield
+            yield every
     finally:
+        _generator.reset(token)
         if own:
             module.set_attn_implementation(attention)
 
@@ -221,7 +259,8 @@ def _dropout(x, p):
     if not 0 < drop < 2**16:
         return functional.dropout(x, p)
     # Four 16-bit numbers out of every 64 bits of the generator.
-    bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=_generator.get())
+    bits = bits.view(torch.int16)
     keep = (bits[: x.numel()] >= drop - 2**15).view(x.shape)
     return x * keep.to(x.dtype).mul_(2**16 / (2**16 - drop))
 
@@ -248,8 +287,8 @@ AttentionMaskInterface.register(_NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 
 @contextmanager
 def _replaced_forward(forwards):
-    # On the instance, which comes before the class: names of parameters stay as they are. What is replaced already, by
-    # another thread or further out, is left as it is: without the shortcut results are the same.
+    # On the instance, which comes before the class: names of parameters stay as they are. What is replaced already,
+    # further out, is left as it is.
     ours = {child: forward for child, forward in forwards.items() if "forward" not in vars(child)}
     for child, forward in ours.items():
         child.forward = MethodType(forward, child)

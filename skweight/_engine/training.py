@@ -5,7 +5,7 @@ reads, mixed precision, a schedule from the true number of steps, and a private 
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -26,7 +26,8 @@ from torch.nn import functional
 from transformers import get_linear_schedule_with_warmup
 
 from skweight._engine.batches import Batch, Batches, bucketed_batches, sorted_batches
-from skweight._engine.loading import private_rng, resolve_device, resolve_precision
+from skweight._engine.isolation import GlobalGenerators, plain_torch
+from skweight._engine.loading import resolve_device, resolve_precision
 from skweight._engine.processes import World, world
 from skweight._engine.shortcuts import first_token, quick_dropout, used_vocabulary
 from skweight._rows.tokens import TokenizedTexts
@@ -67,11 +68,12 @@ class StepWeights(Protocol):
 class _TextNet(NeuralNet):
     """skorch's loop around a transformers model and a :class:`skweight.losses.WeightedLoss`."""
 
-    def __init__(self, module, *args, dtype, rng, world, step_weights, **kwargs):
+    def __init__(self, module, *args, dtype, rng, world, step_weights, draws, **kwargs):
         self.dtype = dtype
         self.rng = rng
         self.world = world
         self.step_weights = step_weights
+        self.draws = draws
         super().__init__(module, *args, **kwargs)
 
     @property
@@ -102,7 +104,7 @@ class _TextNet(NeuralNet):
         lengths = dataset.tokens.lengths
         if training:
             # One weight per row: what it weighed when it was last trained on.
-            self.weights_ = torch.zeros(len(dataset), device=self.device)
+            self.weights_ = torch.zeros(len(dataset), dtype=torch.float32, device=self.device)
             draw = partial(bucketed_batches, lengths, self.batch_size, self.rng)
             return Batches(dataset, draw, self.device, self.world)
         return Batches(dataset, lambda: sorted_batches(lengths), self.device, World())
@@ -111,10 +113,15 @@ class _TextNet(NeuralNet):
         return self.module_(**x.inputs).logits
 
     def train_step(self, batch, **fit_params):
+        with self.draws():
+            return self._take_step(batch)
+
+    def _take_step(self, batch):
         self.optimizer_.zero_grad(set_to_none=True)
         columns = self._columns(batch)
         with torch.autocast(torch.device(self.device).type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             logits = self.infer(batch)
+        torch.clear_autocast_cache()  # of weights in bfloat16; within an outer autocast it would outlive this step
         logits = self.world.gather(logits.float(), len(batch))
         weight, cross_entropy = self.criterion_.rows(logits, batch.target, **columns)
         self.weights_[batch.rows] = weight.detach().float()
@@ -219,6 +226,7 @@ class Training:
     best_epoch: int | None
 
 
+@plain_torch()
 def train(module, criterion, data, parameters, *, seed, title, valid=None, step_weights=None):
     """Train `module` in place.
 
@@ -261,21 +269,21 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         **(parameters.net_params or {}),
     }
     # All processes draw the same batches, but each its own dropout masks.
-    with private_rng(seed + processes.rank), ExitStack() as stack:
-        stack.enter_context(quick_dropout(module))
-        stack.enter_context(first_token(module))
+    with ExitStack() as stack:
+        own_generator = stack.enter_context(quick_dropout(module, seed + processes.rank))
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
         if text and not parameters.weight_decay and not _own_optimizer(parameters.net_params):
             every = [data.tokens.ids] if valid is None else [data.tokens.ids, valid.tokens.ids]
             # Batches are padded with a token that need not occur in any text, nor be known to the embedding.
             stack.enter_context(used_vocabulary(module, np.concatenate([*every, [data.tokens.pad_id]])))
         net = _TextNet(
-            module,
+            first_token(module),
             criterion,
             dtype=resolve_precision(parameters.precision, device),
             rng=np.random.RandomState(seed),
             world=processes,
             step_weights=step_weights,
+            draws=nullcontext if own_generator else GlobalGenerators(seed + processes.rank).lent,
             device=device,
             **settings,
         ).initialize()

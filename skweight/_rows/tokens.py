@@ -4,9 +4,11 @@ All token ids stand in a row, with the offset at which each text begins (:class:
 tokens, and a batch is cut out of the arrays without a Python loop.
 """
 
+import copy
 import re
 from array import array
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -123,6 +125,7 @@ def tokenize(texts, tokenizer, max_length, source):
     """
     if tokenizer.pad_token_id is None:
         raise ValueError("The tokenizer has no padding token; set tokenizer.pad_token in the encoder's folder.")
+    encoder = _own_encoder(tokenizer, max_length)
     paired = isinstance(texts[0], tuple)
     wants_type_ids = "token_type_ids" in tokenizer.model_input_names
     # array grows in place: the flat ids are never held twice, unlike a list of chunks that is concatenated.
@@ -130,23 +133,15 @@ def tokenize(texts, tokenizer, max_length, source):
     for start in range(0, len(texts), _CHUNK):
         chunk, cut = [], []
         for text in texts[start : start + _CHUNK]:
-            parts = [_fit_for_tokenizer(part, tokenizer, max_length) for part in (text if paired else (text,))]
-            chunk.append([part for part, _ in parts])
+            parts = [_fit_for_tokenizer(part, encoder, max_length) for part in (text if paired else (text,))]
+            chunk.append(tuple(part for part, _ in parts) if paired else parts[0][0])
             cut.append(any(given_up for _, given_up in parts))
-        encoded = tokenizer(
-            *(list(part) for part in zip(*chunk, strict=True)),
-            truncation=True,
-            max_length=max_length,
-            return_attention_mask=False,
-        )
-        for i, row in enumerate(encoded["input_ids"]):
-            ids.extend(row)
-            lengths.append(len(row))
-            full = len(row) >= max_length and bool(not encoded.is_fast or encoded.encodings[i].overflowing)
-            truncated += full or cut[i]
-        if paired and wants_type_ids:
-            for row in encoded["token_type_ids"]:
-                types.extend(row)
+        for row, given_up in zip(encoder.encode(chunk), cut, strict=True):
+            ids.extend(row.ids)
+            lengths.append(len(row.ids))
+            truncated += given_up or row.truncated
+            if paired and wants_type_ids:
+                types.extend(row.type_ids)
     offsets = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return TokenizedTexts(
@@ -188,7 +183,74 @@ def warn_if_unknown(tokenized, tokenizer):
         warn(f"SKW013: the tokenizer does not know {unknown} of {content} tokens. Is it the right one for these texts?")
 
 
-def _fit_for_tokenizer(text, tokenizer, max_length):
+@dataclass(frozen=True)
+class _Encoded:
+    ids: list
+    type_ids: list | None
+    truncated: bool
+
+
+class _FastEncoder:
+    """The tokenizer's Rust core, in copies of its own.
+
+    Where to truncate is state of a core. Each call of a transformers tokenizer sets it anew, and would change it under
+    another thread's call.
+    """
+
+    def __init__(self, tokenizer, max_length):
+        self._max_length = max_length
+        self._whole = copy.deepcopy(tokenizer.backend_tokenizer)
+        self._whole.encode_special_tokens = tokenizer.split_special_tokens
+        self._whole.no_padding()
+        self._whole.no_truncation()
+        self._truncating = copy.deepcopy(self._whole)
+        self._truncating.enable_truncation(max_length, direction=tokenizer.truncation_side)
+
+    def encode(self, texts):
+        rows = self._truncating.encode_batch(texts)
+        return (_Encoded(row.ids, row.type_ids, self._was_cut(row)) for row in rows)
+
+    def _was_cut(self, row):
+        return len(row.ids) >= self._max_length and bool(row.overflowing)
+
+    def count(self, text):
+        return len(self._whole.encode(text, add_special_tokens=False).ids)
+
+
+class _SlowEncoder:
+    """A tokenizer written in Python, which keeps no such state, nor says what it has cut off."""
+
+    def __init__(self, tokenizer, max_length):
+        self._tokenizer = tokenizer
+        self._settings = {"truncation": True, "max_length": max_length, "return_attention_mask": False}
+        self._max_length = max_length
+
+    def encode(self, texts):
+        columns = zip(*texts, strict=True) if isinstance(texts[0], tuple) else [texts]
+        rows = self._tokenizer(*(list(column) for column in columns), **self._settings)
+        types = rows.get("token_type_ids", [None] * len(texts))
+        return (
+            _Encoded(ids, type_ids, len(ids) >= self._max_length)
+            for ids, type_ids in zip(rows["input_ids"], types, strict=True)
+        )
+
+    def count(self, text):
+        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+_encoders: WeakKeyDictionary = WeakKeyDictionary()  # copying a core takes as long as reading some thousand texts
+
+
+def _own_encoder(tokenizer, max_length):
+    """Make the encoder of a tokenizer, or find the one that was made before."""
+    of_tokenizer = _encoders.setdefault(tokenizer, {})
+    if max_length not in of_tokenizer:
+        kind = _FastEncoder if tokenizer.is_fast else _SlowEncoder
+        of_tokenizer[max_length] = kind(tokenizer, max_length)
+    return of_tokenizer[max_length]
+
+
+def _fit_for_tokenizer(text, encoder, max_length):
     """Make a text digestible; also say whether something that may matter was cut off."""
     if not text.isascii():
         text = _SURROGATES.sub("\ufffd", text)  # a lone surrogate has no UTF-8 form and would stop the tokenizer
@@ -201,7 +263,7 @@ def _fit_for_tokenizer(text, tokenizer, max_length):
         head = head[:blank] if blank > size // 2 else head
         if size >= _MOST_CHARACTERS_PER_TOKEN * max_length:
             return head, True
-        if len(tokenizer(head, add_special_tokens=False, verbose=False)["input_ids"]) > max_length:
+        if encoder.count(head) > max_length:
             return head, False  # more tokens than needed: the tokenizer itself still truncates, and says so
         size *= 4
     return text, False

@@ -81,10 +81,11 @@ def mean_gradient(module, rows, loss):
     parameters = trainable(module)
     total = [torch.zeros_like(parameter) for parameter in parameters]
     module.eval()
-    with first_token(module), torch.autocast(module.device.type, enabled=False):
+    quick = first_token(module)
+    with torch.autocast(module.device.type, enabled=False):
         for batch_rows in sorted_batches(rows.tokens.lengths):
             batch = rows.batch(batch_rows, module.device)
-            mean = loss(module(**batch.inputs).logits, batch.target).sum() / len(rows)
+            mean = loss(quick(**batch.inputs).logits, batch.target).sum() / len(rows)
             torch._foreach_add_(total, gradient(mean, parameters))
     return total
 

@@ -131,13 +131,14 @@ class _MetaWeights:
         self.options = classifier
         self.real = real
         self.rng = rng
-        self.phi = torch.full((n_synthetic,), 1.0 if classifier.persistent else 0.0)
+        with _engine.plain_torch():
+            self.phi = torch.full((n_synthetic,), 1.0 if classifier.persistent else 0.0, dtype=torch.float32)
 
     def __call__(self, step):
         import torch
 
         batch = step.batch
-        weight = torch.ones(len(batch), device=batch.target.device)
+        weight = torch.ones(len(batch), dtype=torch.float32, device=batch.target.device)
         synthetic = ~batch.columns["is_real"] if "is_real" in batch.columns else weight.bool()
         if step.epoch > self.options.pretrain_epochs and synthetic.any() and not _lacks_state(step.optimizer):
             step.module.eval()  # a difference of two losses must not be one of two dropout masks

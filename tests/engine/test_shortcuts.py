@@ -1,3 +1,4 @@
+import copy
 from contextlib import nullcontext
 
 import numpy as np
@@ -71,8 +72,8 @@ def test_first_token_of_the_last_layer_is_all_the_head_reads(model_type, attenti
     model, batch = random_model(model_type, **kwargs), padded_batch()
     with FlopCounterMode(display=False) as plain_flops:
         logits, gradients = logits_and_gradients(model, batch)
-    with FlopCounterMode(display=False) as flops, first_token(model):
-        quick_logits, quick_gradients = logits_and_gradients(model, batch)
+    with FlopCounterMode(display=False) as flops:
+        quick_logits, quick_gradients = logits_and_gradients(first_token(model), batch)
     torch.testing.assert_close(quick_logits, logits, rtol=0, atol=1e-6)
     assert quick_gradients.keys() == gradients.keys()
     for name, gradient in gradients.items():
@@ -85,24 +86,20 @@ def test_first_token_of_the_last_layer_is_all_the_head_reads(model_type, attenti
 def test_models_with_another_head_are_left_alone(model_type):
     model, batch = random_model(model_type), padded_batch()
     logits = model(**batch).logits
-    with first_token(model), quick_dropout(model):
-        assert not [
-            child for child in model.modules() if "forward" in vars(child) and type(child) is not torch.nn.Dropout
-        ]
+    assert first_token(model) is model
+    with quick_dropout(model, 0):
         assert torch.equal(model(**batch).logits, logits)
 
 
 def test_layer_that_is_built_in_another_way_is_left_alone():
     model = random_model("bert")
     del model.bert.encoder.layer[-1].attention.self.query
-    with first_token(model):
-        assert not [child for child in model.modules() if "forward" in vars(child)]
+    assert first_token(model) is model
 
 
 def test_decoder_of_a_known_kind_is_left_alone():
     model = random_model("bert", is_decoder=True)
-    with first_token(model):
-        assert not [child for child in model.modules() if "forward" in vars(child)]
+    assert first_token(model) is model
 
 
 def test_prediction_and_training_take_the_shortcut(tiny_encoder, toy):
@@ -183,8 +180,8 @@ def test_no_mask_is_drawn_number_by_number_on_a_cpu(model_type):
     model, batch = random_model(model_type).train(), padded_batch()
     with Operations() as plain:
         model(**batch)
-    with Operations() as quick, quick_dropout(model), first_token(model):
-        model(**batch)
+    with Operations() as quick, quick_dropout(model, 0):
+        first_token(model)(**batch)
     drawn = {"bernoulli_", "bernoulli", "native_dropout"}
     assert drawn & plain.names
     assert not drawn & quick.names
@@ -200,12 +197,27 @@ def test_training_draws_masks_the_quick_way_and_puts_everything_back(tiny_encode
     assert not [child for child in clf.module_.modules() if "forward" in vars(child)]
 
 
+def test_the_model_itself_is_left_as_it_is_and_a_copy_of_the_view_stands_alone():
+    """Other threads may predict with it, copy it or save it meanwhile."""
+    model, batch = random_model("bert"), padded_batch()
+    logits = model(**batch).logits
+    view = first_token(model)
+    assert not [child for child in model.modules() if "forward" in vars(child)]
+    assert [id(p) for p in view.parameters()] == [id(p) for p in model.parameters()]
+    assert [name for name, _ in view.named_modules()] == [name for name, _ in model.named_modules()]
+    lone = copy.deepcopy(view)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    torch.testing.assert_close(lone(**batch).logits, logits, rtol=0, atol=1e-6)
+
+
 def test_a_shortcut_within_a_shortcut_leaves_the_outer_one_in_place():
-    """As when a callback predicts while the model trains."""
+    """As when a callback trains another classifier on the same model."""
     model = random_model("bert")
-    with first_token(model), quick_dropout(model):
+    with quick_dropout(model, 0):
         replaced = {child for child in model.modules() if "forward" in vars(child)}
-        with first_token(model), quick_dropout(model):
+        with quick_dropout(model, 0):
             pass
         assert {child for child in model.modules() if "forward" in vars(child)} == replaced
         assert model.config._attn_implementation == "skweight"
@@ -213,12 +225,11 @@ def test_a_shortcut_within_a_shortcut_leaves_the_outer_one_in_place():
     assert model.config._attn_implementation == "sdpa"
 
 
-@pytest.mark.parametrize("shortcut", [first_token, quick_dropout])
-def test_an_interrupted_shortcut_is_undone(shortcut):
+def test_an_interrupted_shortcut_is_undone():
     model = random_model("bert")
 
     def interrupted():
-        with shortcut(model):
+        with quick_dropout(model, 0):
             assert [child for child in model.modules() if "forward" in vars(child)]
             raise KeyboardInterrupt
 
