@@ -274,8 +274,9 @@ def test_nobody_changes_the_settings_of_sklearn():
     assert callers("set_config") == set()
 
 
-def test_only_the_private_generator_seeds_torch():
-    assert callers("manual_seed", "manual_seed_all") == {("skweight._engine.loading", "private_rng")}
+def test_torch_is_seeded_where_that_is_undone_and_in_generators_of_our_own():
+    undone, own = ("skweight._engine.isolation", "__init__"), ("skweight._engine.shortcuts", "quick_dropout")
+    assert callers("manual_seed", "manual_seed_all") == {undone, own}
 
 
 def test_nobody_seeds_a_global_generator():
