@@ -53,9 +53,9 @@ def fit_last_layer(module, rows, seed, *, precision="fp32", max_rows=2000):
 
 
 def _last_layer(module):
-    layers = [part for part in module.modules() if isinstance(part, torch.nn.Linear)]
-    suits = layers[-1].out_features == module.config.num_labels and layers[-1].bias is not None
-    return layers[-1] if suits else None
+    *_, last = (None, *(part for part in module.modules() if isinstance(part, torch.nn.Linear)))
+    suits = last is not None and last.bias is not None and last.out_features == module.config.num_labels
+    return last if suits else None
 
 
 def _inputs_of(layer, module, tokens, precision):
