@@ -238,15 +238,16 @@ class _SlowEncoder:
         return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-_encoders: WeakKeyDictionary = WeakKeyDictionary()  # copying a core takes as long as reading some thousand texts
+_encoders: WeakKeyDictionary = WeakKeyDictionary()  # a core is copied once, not for every call
 
 
 def _own_encoder(tokenizer, max_length):
     """Make the encoder of a tokenizer, or find the one that was made before."""
+    if not tokenizer.is_fast:  # holds the tokenizer itself, which would never be forgotten
+        return _SlowEncoder(tokenizer, max_length)
     of_tokenizer = _encoders.setdefault(tokenizer, {})
     if max_length not in of_tokenizer:
-        kind = _FastEncoder if tokenizer.is_fast else _SlowEncoder
-        of_tokenizer[max_length] = kind(tokenizer, max_length)
+        of_tokenizer[max_length] = _FastEncoder(tokenizer, max_length)
     return of_tokenizer[max_length]
 
 
