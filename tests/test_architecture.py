@@ -81,7 +81,7 @@ def inside(package):
 ROWS, ENGINE, STORAGE = inside("skweight._rows"), inside("skweight._engine"), inside("skweight._storage")
 BASELINES = inside("skweight.baselines")
 METHODS = {"skweight._imp", "skweight._opinion_pool", "skweight._cross_entropy", *BASELINES}
-ESTIMATORS = {"skweight._base", "skweight._checkers", *METHODS}
+ESTIMATORS = {"skweight._predicting", "skweight._base", "skweight._checkers", *METHODS}
 # Doors: packages that load their modules on first use of a name, by tables that the walk over imports cannot see.
 DOORS = {
     "skweight": {*skweight._HOME.values(), *(f"skweight.{name}" for name in skweight._SUBMODULES)},

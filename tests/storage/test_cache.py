@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from transformers import AutoModelForSequenceClassification
 
-import skweight._base
 import skweight._checkers
+import skweight._predicting
 from skweight import DIMPClassifier, IMPClassifier, _engine, label_proba
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning
@@ -95,7 +95,7 @@ def test_a_hit_leaves_the_same_classifier_behind(tmp_path, numbers):
 
 
 def test_network_checkers_are_trained_once_and_texts_tokenised_once(tmp_path, tiny_encoder, toy, monkeypatch):
-    trained, tokenised = watch(monkeypatch, _engine, "train"), watch(monkeypatch, skweight._base, "tokenize")
+    trained, tokenised = watch(monkeypatch, _engine, "train"), watch(monkeypatch, skweight._predicting, "tokenize")
     clf = IMPClassifier(tiny_encoder, memory=tmp_path, **BRIEF).set_params(quality_checker__max_epochs=1)
     fits = [fit(clf.set_params(gamma=gamma), toy) for gamma in (1.0, 0.0, 1.0)]
     assert len(trained) == 2 + 3

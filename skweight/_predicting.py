@@ -1,0 +1,178 @@
+"""What a text classifier does once it is fitted: predict, save and load."""
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skweight import _engine, _storage
+from skweight._parameters import TrainingParameters
+from skweight._rows.features import Features, check_features
+from skweight._rows.stream import predict_stream
+from skweight._rows.texts import check_texts
+from skweight._rows.tokens import check_paired, tokenize, warn_if_truncated
+
+
+class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
+    """What every classifier does with what `fit` learnt; :class:`skweight._base.BaseTextClassifier` adds `fit`."""
+
+    classes_: np.ndarray
+    module_: Any
+    tokenizer_: Any
+    text_pairs_: bool
+
+    # -- predict -------------------------------------------------------------------------------------------------------
+
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features), or iterator of such batches
+            Texts, pairs of texts, or rows of numbers, as in :meth:`fit`. Each item of an iterator (whatever has
+            ``__next__``, as a generator does) is a batch of rows, which may be empty.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes), float64, or generator of such arrays
+            Columns in the order of ``classes_``. Computed in float32 whatever `precision` the model was trained in.
+            For an iterator, yields one array for each batch, in order. A batch is read when its array is asked for, and
+            forgotten before the next; warnings come once, after the last batch, and speak of all of them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        from sklearn.base import BaseEstimator, ClassifierMixin
+        >>> from skweight.baselines import CrossEntropyClassifier
+        >>> X = np.random.RandomState(0).randn(50, 2)
+        >>> clf = CrossEntropyClassifier("passthrough", max_epochs=1, random_state=0).fit(X, X[:, 0] > 0)
+        >>> [proba.shape for proba in clf.predict_proba(X[i : i + 20] for i in range(0, 50, 20))]
+        [(20, 2), (20, 2), (10, 2)]
+        """
+        check_is_fitted(self)
+        if hasattr(X, "__next__"):
+            return predict_stream(
+                X,
+                check=self._check_inputs,
+                encode=self._encode_rows,
+                predict_proba=self._predict_proba_of_tokens,
+                n_classes=len(self.classes_),
+                max_length=self.max_length,
+            )
+        tokens = self._encode_rows(self._check_inputs(X)[0])
+        if not self._passthrough:
+            warn_if_truncated(tokens, self.max_length)
+        return self._predict_proba_of_tokens(tokens)
+
+    def _encode_rows(self, rows):
+        own = (self.max_length, self._token_source)
+        return Features(rows) if self._passthrough else tokenize(rows, self.tokenizer_, *own)
+
+    def _predict_proba_of_tokens(self, tokens, name="X"):
+        if not self._passthrough:
+            check_paired(tokens, self.text_pairs_, type(self).__name__, name)
+        logits = _engine.predict_logits(self.module_, tokens).astype(np.float64)
+        proba = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def predict(self, X):
+        """Most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features), or iterator of such batches
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), or generator of such arrays
+            Labels, in the data type of the `y` that the classifier was fitted on. For an iterator, yields one array for
+            each batch, as in :meth:`predict_proba`.
+        """
+        proba = self.predict_proba(X)
+        if hasattr(X, "__next__"):
+            return (self.classes_[batch.argmax(axis=1)] for batch in proba)
+        return self.classes_[proba.argmax(axis=1)]
+
+    # -- rows ----------------------------------------------------------------------------------------------------------
+
+    def _check_inputs(self, X, name="X", *, reset=False, min_samples=1, drop_missing=False, batch=False):
+        """Rows of X in the form that checkers read, and which rows of X they are."""
+        if self._passthrough:
+            min_samples = 0 if batch else min_samples
+            return check_features(self, X, name, reset=reset, min_samples=min_samples, drop_missing=drop_missing)
+        rows = check_texts(X, name, min_samples=min_samples, drop_missing=drop_missing, batch=batch)
+        if hasattr(X, "columns") and (reset or hasattr(self, "feature_names_in_")):
+            validate_data(self, X, reset=reset, skip_check_array=True)  # keeps, or compares, the names of the columns
+        return rows
+
+    @property
+    def _passthrough(self):
+        return isinstance(self.encoder, str) and self.encoder == "passthrough"
+
+    def _tokenize(self, texts, tokenizer):
+        return tokenize(texts, tokenizer, self.max_length, self._token_source)
+
+    @property
+    def _token_source(self):
+        """What texts are tokenised with: token ids are interchangeable between classifiers of equal source."""
+        return None if self._passthrough else (str(self.encoder), self.max_length)
+
+    # -- persistence ---------------------------------------------------------------------------------------------------
+
+    def save_pretrained(self, folder, *, training=True):
+        """Save as a Hugging Face folder that also opens with ``transformers.pipeline``.
+
+        With ``encoder="passthrough"`` there is no such pipeline; :meth:`from_pretrained` opens the folder.
+
+        Parameters
+        ----------
+        folder : str or path
+            Created if it does not exist.
+        training : bool, default=True
+            Whether the weights of the training rows are saved too.
+        """
+        check_is_fitted(self)
+        _storage.save(self, folder, training=training)
+
+    @classmethod
+    def from_pretrained(cls, folder, *, device=None):
+        """Load a classifier that :meth:`save_pretrained` saved.
+
+        Parameters
+        ----------
+        folder : str or path
+        device : str, default=None
+            Where to put the model; None takes the saved ``device`` parameter.
+
+        Returns
+        -------
+        classifier : object
+            A fitted classifier that gives the same predictions as the one that was saved.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds another class, or was written by a newer version.
+        """
+        return _storage.load(folder, cls, family=BasePredictor, device=device)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        module = state.get("module_")
+        if module is not None and next(module.parameters()).device.type != "cpu":
+            # A pickle made on a GPU must open without one. Nothing else that lives on a device is kept after fit.
+            state = {**state, "module_": copy.deepcopy(module).cpu()}
+        return state
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "module_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = not self._passthrough
+        tags.input_tags.one_d_array = not self._passthrough
+        tags.input_tags.two_d_array = self._passthrough
+        return tags
