@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import _fit_context, clone
 from sklearn.utils import check_random_state
 
-from skweight import _engine
+from skweight import _engine, _storage
 from skweight._parameters import AUTO_LR, TrainingParameters, estimator
 from skweight._predicting import BasePredictor
 from skweight._rows.features import Features
@@ -169,11 +169,12 @@ class BaseTextClassifier(BasePredictor):
         )
         if checked.real is None:
             self._check_real_needed()
-        tokenizer = self._load_tokenizer()
-        held_out = self.validation_fraction if self.early_stopping else 0.0
-        rng = np.random.RandomState(seeds["validation"])
-        data = encode_data(checked, partial(self._encode, tokenizer=tokenizer), held_out, rng)
-        return self._fit_data(data, tokenizer, seeds, stacked=is_real is not None)
+        with _storage.interruptible(self, checked, seeds) as seeds:
+            tokenizer = self._load_tokenizer()
+            held_out = self.validation_fraction if self.early_stopping else 0.0
+            rng = np.random.RandomState(seeds["validation"])
+            data = encode_data(checked, partial(self._encode, tokenizer=tokenizer), held_out, rng)
+            return self._fit_data(data, tokenizer, seeds, stacked=is_real is not None)
 
     def _fit_rows(self, rows, *, title):
         """Fit on rows that another classifier has checked and encoded, as its checker of the name `title`."""

@@ -21,7 +21,7 @@ from skweight import _engine
 from skweight._base import BaseTextClassifier
 from skweight._cross_entropy import CrossEntropyClassifier
 from skweight._parameters import TrainingParameters, estimator
-from skweight._storage.cache import cached, code_fingerprint, encoder_fingerprint
+from skweight._storage.cache import cached, code_fingerprint, content_digest, encoder_fingerprint
 from skweight._weights import class_proba, smooth_proba
 from skweight.exceptions import warn
 
@@ -141,8 +141,16 @@ class BaseTwoStageClassifier(BaseTextClassifier):
                 return "checker", code_fingerprint(unfitted), unfitted, rows.X, rows.y, rows.sample_weight
 
             checker = self._cached(partial(_fit_on, checker, rows, title=name.replace("_", " ")), key)
-        proba = self._cached(partial(_shared_proba, checker, asked, classes), lambda: (*key(), asked.X, classes))
-        return checker, proba
+
+        def asked_key():
+            return *key(), asked.X, classes
+
+        ask = partial(self._cached, partial(_shared_proba, checker, asked, classes), asked_key)
+        return checker, self._kept(f"answers of the {name}", ask, asked_key)
+
+    def _kept(self, name, compute, content):
+        """Return the array ``compute()``, from the checkpoints of this fit if it has come so far before."""
+        return _engine.kept(name, content_digest(*content()), compute) if _engine.has_checkpoints() else compute()
 
     def _cached(self, compute, content):
         """Return ``compute()``, from the cache if there is one; only then is `content` asked what it depends on."""

@@ -1,6 +1,7 @@
 """OpinionPoolClassifier: what the real and the synthetic rows know, pooled and taught to one encoder."""
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -267,17 +268,20 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         """Synthetic and real rows as the experts read them: features of the encoder as it is, for frozen ones."""
         if not self._read_features:
             return {_SYNTHETIC: data.synthetic, _REAL: data.real}
-        fingerprint = encoder_fingerprint(self.encoder) if self.memory else None
+        fingerprint = encoder_fingerprint(self.encoder) if self.memory or _engine.has_checkpoints() else None
         source = ("frozen features", self._token_source, fingerprint, self.precision)
         tokenizer, settings = self._load_tokenizer(), {"precision": self.precision, "shared": True}
 
         def read(rows):
-            features = self._cached(
-                lambda: frozen_features(
+            def embed():
+                return frozen_features(
                     self._load_frozen(), rows, lambda texts: self._tokenize(texts, tokenizer), **settings
-                ),
-                lambda: (*source, rows.X),
-            )
+                )
+
+            def key():
+                return *source, rows.X
+
+            features = self._kept("frozen features", partial(self._cached, embed, key), key)
             return replace(rows, X=features, tokens=Features(features))
 
         return {_SYNTHETIC: read(data.synthetic), _REAL: read(data.real)}

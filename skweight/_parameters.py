@@ -122,8 +122,13 @@ class TrainingParameters:
         are float32 in any case.
     compile : bool, default=False
         Whether to train through ``torch.compile``.
+    checkpoint_dir : str or path, default=None
+        Where `fit` keeps what it has done so far; None keeps nothing. When a fit that was interrupted is called again,
+        with the same rows and parameters, it goes on from there. Files are removed when it is done.
+    checkpoint_steps : int, default=500
+        Training steps from one checkpoint to the next.
     callbacks : list of skorch callbacks, default=None
-        Added to the training loop.
+        Added to the training loop. With `checkpoint_dir` each needs ``state_dict`` and ``load_state_dict``.
     net_params : dict, default=None
         Further parameters of the skorch net, as ``{"optimizer__betas": (0.9, 0.98)}``.
     random_state : int, RandomState instance or None, default=None
@@ -150,6 +155,8 @@ class TrainingParameters:
     device: Any = "auto"
     precision: str = "auto"
     compile: bool = False
+    checkpoint_dir: str | os.PathLike | None = None
+    checkpoint_steps: int = 500
     callbacks: list | None = None
     net_params: dict | None = None
     random_state: Any = None
@@ -172,6 +179,8 @@ class TrainingParameters:
         "device": "no_validation",  # the engine knows which devices there are
         "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
         "compile": ["boolean"],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "checkpoint_steps": [Interval(Integral, 1, None, closed="left")],
         "callbacks": [list, None],
         "net_params": [dict, None],
         "random_state": ["random_state"],

@@ -7,15 +7,19 @@ first use, as ``_engine.train``.
 import importlib
 
 _HOME = {
+    "Checkpoints": "checkpoints",
     "Head": "head",
     "LabelledRows": "batches",
     "Training": "training",
     "embed": "prediction",
     "fit_last_layer": "probing",
+    "has_checkpoints": "checkpoints",
     "join": "processes",
+    "kept": "checkpoints",
     "load_encoder": "loading",
     "load_module": "loading",
     "load_tokenizer": "loading",
+    "load_rng_state": "checkpoints",
     "load_trained": "loading",
     "make_head": "head",
     "plain_torch": "isolation",
@@ -23,6 +27,7 @@ _HOME = {
     "quiet_transformers": "isolation",
     "resolve_device": "loading",
     "resolve_precision": "loading",
+    "rng_state": "checkpoints",
     "train": "training",
     "world": "processes",
 }

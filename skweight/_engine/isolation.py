@@ -1,7 +1,7 @@
 """What torch and transformers hold for a whole process or thread: kept from disturbing us, and left as it was."""
 
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import torch
 from transformers.utils import logging as transformers_logging
@@ -61,6 +61,14 @@ class GlobalGenerators:
                 self._state = self._get()
                 self._set(before)
 
+    def state_dict(self):
+        """Return where the stream is."""
+        return {"state": self._state}
+
+    def load_state_dict(self, state):
+        """Go on from what :meth:`state_dict` returned."""
+        self._state = state["state"]
+
     @staticmethod
     def _get():
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
@@ -75,6 +83,40 @@ class GlobalGenerators:
             torch.cuda.set_rng_state_all(cuda)
         if mps is not None:
             torch.mps.set_rng_state(mps)
+
+
+class Draws:
+    """Where the dropout of one training draws from.
+
+    Parameters
+    ----------
+    own : torch.Generator or None
+        Of the layers that can be given one.
+    shared : GlobalGenerators or None
+        For the other layers; None if there are none.
+    """
+
+    def __init__(self, own, shared):
+        self.own = own
+        self.shared = shared
+
+    def step(self):
+        """Return the context that a training step is taken in."""
+        return nullcontext() if self.shared is None else self.shared.lent()
+
+    def state_dict(self):
+        """Return where the streams are."""
+        return {
+            "own": None if self.own is None else self.own.get_state(),
+            "shared": None if self.shared is None else self.shared.state_dict(),
+        }
+
+    def load_state_dict(self, state):
+        """Go on from what :meth:`state_dict` returned."""
+        if self.own is not None:
+            self.own.set_state(state["own"])
+        if self.shared is not None:
+            self.shared.load_state_dict(state["shared"])
 
 
 @contextmanager

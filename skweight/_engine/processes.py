@@ -37,6 +37,14 @@ class World:
         distributed.broadcast_object_list(box, src=0)
         return box[0]
 
+    def collect(self, value):
+        """Return the `value` of every process, any objects that can be pickled, in the order of their ranks."""
+        if self.size == 1:
+            return [value]
+        values = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
+
     def check_same(self, *arrays):
         """Raise a ValueError if the processes were not given the same arrays."""
         if self.size == 1:
@@ -44,9 +52,7 @@ class World:
         digest = hashlib.sha256()
         for array in arrays:
             digest.update(array.tobytes())
-        digests = [None] * self.size
-        distributed.all_gather_object(digests, digest.hexdigest())
-        if len(set(digests)) > 1:
+        if len(set(self.collect(digest.hexdigest()))) > 1:
             raise ValueError(
                 "The processes were given different rows, or the same in another order. Each needs all rows: fit takes "
                 "the shards itself."
@@ -81,10 +87,8 @@ class World:
         """Put the shards of an array of shape (n_own_rows, ...) together again, in every process."""
         if self.size == 1:
             return own
-        parts = [None] * self.size
-        distributed.all_gather_object(parts, own)
         values = np.empty((n_rows, *own.shape[1:]), dtype=own.dtype)
-        for rank, part in enumerate(parts):
+        for rank, part in enumerate(self.collect(own)):
             values[rank :: self.size] = part
         return values
 

@@ -230,24 +230,27 @@ def quick_dropout(module, seed):
 
     Yields
     ------
-    all : bool
+    generator : torch.Generator or None
+        Of the layers that were changed; None if none were.
+    every : bool
         Whether no dropout of the model is left that draws from torch's global generator.
     """
     if module.device.type != "cpu":
-        yield False
+        yield None, False
         return
     layers = [child for child in module.modules() if type(child) is nn.Dropout and 0 < child.p < 1]
     attention = getattr(module.config, "_attn_implementation", None)
     # Only for encoders whose attention is nothing but a product, a mask and a softmax.
     own = attention == "sdpa" and module.config.model_type in set(_LAYERS) - {"mpnet"}
-    token = _generator.set(torch.Generator().manual_seed(int(seed)))
+    generator = torch.Generator().manual_seed(int(seed))
+    token = _generator.set(generator)
     if own:
         module.set_attn_implementation(_NAME)
     # MPNet's attention drops by a layer; a model of numbers has none.
     every = own or module.config.model_type in ("mpnet", "skweight-head")
     try:
         with _replaced_forward(dict.fromkeys(layers, lambda self, x: _dropout(x, self.p) if self.training else x)):
-            yield every
+            yield generator, every
     finally:
         _generator.reset(token)
         if own:

@@ -5,7 +5,7 @@ reads, mixed precision, a schedule from the true number of steps, and a private 
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -26,7 +26,8 @@ from torch.nn import functional
 from transformers import get_linear_schedule_with_warmup
 
 from skweight._engine.batches import Batch, Batches, bucketed_batches, sorted_batches
-from skweight._engine.isolation import GlobalGenerators, plain_torch
+from skweight._engine.checkpoints import Resuming, active, rng_state
+from skweight._engine.isolation import Draws, GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
 from skweight._engine.processes import World, world
 from skweight._engine.shortcuts import first_token, quick_dropout, used_vocabulary
@@ -64,6 +65,12 @@ class StepWeights(Protocol):
     def __call__(self, step: Step) -> torch.Tensor:
         """Return factors of the batch's sample weights, of shape (n_rows,); leave the module as it was."""
 
+    def state_dict(self) -> dict:
+        """Return what it has learnt and drawn so far, in tensors and plain values, for a checkpoint."""
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from what :meth:`state_dict` returned."""
+
 
 class _TextNet(NeuralNet):
     """skorch's loop around a transformers model and a :class:`skweight.losses.WeightedLoss`."""
@@ -87,6 +94,7 @@ class _TextNet(NeuralNet):
         super().initialize()
         device = torch.device(self.device)
         # float16 has a small range: gradients are scaled up before, and down after, the backward pass.
+        self.n_before_ = 0  # steps before an interruption
         self.scaler_ = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         return self
 
@@ -105,15 +113,21 @@ class _TextNet(NeuralNet):
         if training:
             # One weight per row: what it weighed when it was last trained on.
             self.weights_ = torch.zeros(len(dataset), dtype=torch.float32, device=self.device)
-            draw = partial(bucketed_batches, lengths, self.batch_size, self.rng)
-            return Batches(dataset, draw, self.device, self.world)
+            self.n_done_ = 0  # batches of the epoch that were trained on before an interruption
+            return Batches(dataset, partial(self._draw_epoch, lengths), self.device, self.world)
         return Batches(dataset, lambda: sorted_batches(lengths), self.device, World())
+
+    def _draw_epoch(self, lengths):
+        """Batches of an epoch, without those that were trained on before an interruption."""
+        self.order_ = rng_state(self.rng)
+        n_done, self.n_done_ = self.n_done_, 0
+        return bucketed_batches(lengths, self.batch_size, self.rng)[n_done:]
 
     def infer(self, x, **fit_params):
         return self.module_(**x.inputs).logits
 
     def train_step(self, batch, **fit_params):
-        with self.draws():
+        with self.draws.step():
             return self._take_step(batch)
 
     def _take_step(self, batch):
@@ -176,6 +190,8 @@ class _StopTraining(Exception):  # noqa: N818 - no error
 
 
 class _EarlyStopping(EarlyStopping):
+    _LEARNT = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
+
     def on_epoch_end(self, net, **kwargs):
         # Processes whose losses differ in the last bit must not come to different conclusions.
         net.history.record(self.monitor, net.world.broadcast(net.history[-1, self.monitor]))
@@ -187,11 +203,30 @@ class _EarlyStopping(EarlyStopping):
                 raise
             raise _StopTraining from None
 
+    def state_dict(self):
+        return {name: getattr(self, name) for name in self._LEARNT}
+
+    def load_state_dict(self, state):
+        for name in self._LEARNT:
+            setattr(self, name, state[name])
+
+
+class _Schedule(LRScheduler):
+    def state_dict(self):
+        return self.lr_scheduler_.state_dict()
+
+    def load_state_dict(self, state):
+        self.lr_scheduler_.load_state_dict(state)
+
 
 class _ProgressBar(Callback):
     def __init__(self, title, total):
         self.title = title
         self.total = total
+
+    def on_epoch_begin(self, net, **kwargs):
+        if not self.bar_.n:
+            self.bar_.update(net.n_before_)
 
     def on_train_begin(self, net, **kwargs):
         from tqdm.auto import tqdm
@@ -251,6 +286,11 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     -------
     training : Training
     """
+    stage = _stage(title, data, parameters, seed, valid)
+    if stage is not None and (done := stage.finished()) is not None:
+        module.load_state_dict(done.pop("module"))
+        module.eval()
+        return Training(**{**done, "weights": done["weights"].numpy()})
     processes = world()
     device = resolve_device(parameters.device)
     text = isinstance(data.tokens, TokenizedTexts)
@@ -262,7 +302,10 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         "lr": parameters.lr,
         "batch_size": parameters.batch_size,
         "max_epochs": parameters.max_epochs,
-        "callbacks": _callbacks(parameters, len(data), early_stopping=valid is not None, title=title),
+        "callbacks": [
+            *_callbacks(parameters, len(data), early_stopping=valid is not None, title=title),
+            *_resuming(stage, module, parameters.callbacks),
+        ],
         "train_split": None if valid is None else predefined_split(valid),
         "compile": parameters.compile,
         "verbose": 0,
@@ -270,7 +313,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     }
     # All processes draw the same batches, but each its own dropout masks.
     with ExitStack() as stack:
-        own_generator = stack.enter_context(quick_dropout(module, seed + processes.rank))
+        own, every = stack.enter_context(quick_dropout(module, seed + processes.rank))
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
         if text and not parameters.weight_decay and not _own_optimizer(parameters.net_params):
             every = [data.tokens.ids] if valid is None else [data.tokens.ids, valid.tokens.ids]
@@ -283,31 +326,34 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
             rng=np.random.RandomState(seed),
             world=processes,
             step_weights=step_weights,
-            draws=nullcontext if own_generator else GlobalGenerators(seed + processes.rank).lent,
+            draws=Draws(own, None if every else GlobalGenerators(seed + processes.rank)),
             device=device,
             **settings,
         ).initialize()
         net.notify("on_train_begin", X=data, y=None)
         try:
             # Not `partial_fit`, which swallows Ctrl-C and would hand back a half-trained model as a fitted one.
-            net.fit_loop(data)
+            net.fit_loop(data, epochs=net.max_epochs - len(net.history))  # some are done already if it was interrupted
         except _StopTraining:
             pass
         finally:
             net.notify("on_train_end", X=data, y=None)
     module.zero_grad(set_to_none=True)
     module.eval()
-    return Training(
+    training = Training(
         history=[_plain_epoch(epoch) for epoch in net.history],
         weights=net.weights_.cpu().double().numpy(),
         best_epoch=int(dict(net.callbacks_)["early_stopping"].best_epoch_) if valid is not None else None,
     )
+    if stage is not None:
+        stage.finish({"module": module.state_dict(), **vars(training), "weights": torch.from_numpy(training.weights)})
+    return training
 
 
 def _callbacks(parameters, n_rows, *, early_stopping, title):
     """Schedule, clipping, early stopping, progress bar, then the user's own."""
     steps = parameters.max_epochs * -(-n_rows // parameters.batch_size)
-    schedule = LRScheduler(
+    schedule = _Schedule(
         policy=get_linear_schedule_with_warmup,
         step_every="batch",
         event_name=None,
@@ -327,6 +373,30 @@ def _callbacks(parameters, n_rows, *, early_stopping, title):
     if parameters.verbose and world().rank == 0:
         callbacks.append(("progress", _ProgressBar(title, steps)))
     return [*callbacks, *(parameters.callbacks or [])]
+
+
+def _stage(title, data, parameters, seed, valid):
+    """Return the stage of the fit that a training is; None if the fit keeps no checkpoints.
+
+    That the parameters and the encoder are what they were has been checked for the fit as a whole. What is looked at
+    here tells trainings of one fit apart.
+    """
+    checkpoints = active()
+    if checkpoints is None:
+        return None
+    import joblib
+
+    kinds = (str, int, float, bool, type(None))
+    settings = {name: value for name, value in vars(parameters).items() if isinstance(value, kinds)}
+    rows = [(vars(part.tokens), part.target, part.columns) for part in (data, valid) if part is not None]
+    return checkpoints.stage(title, joblib.hash([settings, seed, rows]))
+
+
+def _resuming(stage, module, callbacks):
+    """Return what keeps the steps of a training. One whose callbacks cannot be put back is kept when it is done."""
+    if stage is None or not all(hasattr(callback, "state_dict") for callback in callbacks or []):
+        return []
+    return [("resuming", Resuming(stage, module))]
 
 
 def _own_optimizer(net_params):

@@ -33,7 +33,7 @@ def cached(memory, compute, *content):
 
     memory = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
     try:
-        key = joblib.hash([content, _versions()], hash_name="sha1")
+        key = joblib.hash([content, versions()], hash_name="sha1")
     except (pickle.PicklingError, AttributeError, TypeError) as error:  # what pickle raises for lambdas, locks, ...
         warn(f"SKW050: cannot be cached, since a part of it cannot be pickled ({error}).")
         return compute()
@@ -42,6 +42,13 @@ def cached(memory, compute, *content):
 
 def _call(key, compute):
     return compute()
+
+
+def content_digest(*content):
+    """Digest of objects by their values, the same in every process; of equal length for all."""
+    import joblib
+
+    return joblib.hash(content, hash_name="sha1")
 
 
 def code_fingerprint(estimator):
@@ -103,5 +110,6 @@ def _digest(path, size, modified):
 
 
 @lru_cache(maxsize=1)
-def _versions():
+def versions():
+    """Return the name and the version of each library that a result may depend on."""
     return [(name, importlib.metadata.version(name)) for name in _LIBRARIES]

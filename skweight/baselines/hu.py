@@ -134,6 +134,13 @@ class _MetaWeights:
         with _engine.plain_torch():
             self.phi = torch.full((n_synthetic,), 1.0 if classifier.persistent else 0.0, dtype=torch.float32)
 
+    def state_dict(self):
+        return {"phi": self.phi, "rng": _engine.rng_state(self.rng)}
+
+    def load_state_dict(self, state):
+        self.phi = state["phi"]
+        _engine.load_rng_state(self.rng, state["rng"])
+
     def __call__(self, step):
         import torch
 

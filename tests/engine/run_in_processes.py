@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
 from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier
+from skweight._engine import checkpoints
 from skweight._engine.processes import world
 from skweight.baselines import CrossEntropyClassifier, HuClassifier, SunGenClassifier
 from skweight.datasets import load_film_reviews
@@ -37,7 +38,7 @@ def fits(encoder, folder):
     results["numbers"] = numbers.fit(np.random.RandomState(0).normal(size=(31, 5)), y)
     return {
         name: (
-            torch.cat([p.detach().ravel() for p in classifier.module_.parameters()]).numpy(),
+            parameters(classifier),
             classifier.sample_weight_,
             np.array([classifier.history_[-1]["train_loss"]]),
             *([classifier.quality_proba_] if hasattr(classifier, "quality_proba_") else []),
@@ -88,11 +89,38 @@ def with_other_rows(encoder):
     return "no error"
 
 
+def interrupted(folder):
+    """Parameters of a fit with dropout, and of the same fit after an interruption in all processes."""
+    X, y = np.random.RandomState(0).normal(size=(31, 5)), np.arange(31) % 2
+    settings = {"max_epochs": 3, "batch_size": 10, "random_state": 0, "checkpoint_dir": folder, "checkpoint_steps": 2}
+    clf = CrossEntropyClassifier("passthrough", **settings)
+    whole = parameters(clf.fit(X, y))
+    write = checkpoints._write
+
+    def write_and_stop(path, state):
+        write(path, state)
+        raise KeyboardInterrupt
+
+    checkpoints._write = write_and_stop
+    try:
+        clf.fit(X, y)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        checkpoints._write = write
+    return whole, parameters(clf.fit(X, y))
+
+
+def parameters(classifier):
+    return torch.cat([p.detach().ravel() for p in classifier.module_.parameters()]).numpy()
+
+
 def main(encoder, out):
     torch.set_num_threads(1)
     results = fits(encoder, Path(out) / "memory")
     arrays = {f"{name} {i}": array for name, values in results.items() for i, array in enumerate(values)}
     arrays["unseeded"], seed = without_a_seed(encoder)
+    arrays["uninterrupted"], arrays["interrupted"] = interrupted(Path(out) / "fits")
     own = {"dropout seed": seed, "rows weighed": rows_weighed()}
     arrays |= {"size": world().size, "other rows": np.array(with_other_rows(encoder))}
     np.savez(Path(out) / f"rank{world().rank}.npz", **arrays, **{f"own {name}": value for name, value in own.items()})

@@ -72,6 +72,13 @@ def test_each_process_draws_its_own_dropout_masks(two_processes):
     assert one["own dropout seed"] != two["own dropout seed"]
 
 
+def test_processes_that_were_interrupted_end_as_if_they_had_not_been(two_processes):
+    ranks, out = two_processes
+    for rank in ranks:
+        np.testing.assert_array_equal(rank["interrupted"], rank["uninterrupted"])
+    assert not list((out / "fits").iterdir())
+
+
 def test_each_process_weighs_its_share_of_the_rows(two_processes):
     (one, two), _ = two_processes
     assert (int(one["own rows weighed"]), int(two["own rows weighed"])) == (16, 15)
