@@ -77,7 +77,7 @@ class BaseTwoStageClassifier(BaseTextClassifier):
         Folder to keep tokens, fitted checkers and their probabilities in, so that a search over options of the weight
         or of training fits each checker once for each fold, in whatever process. The key is their content: texts,
         labels, parameters, seed, the encoder's files, the checker's code and the versions of the libraries. What is
-        damaged is computed again; a folder that cannot be written to costs a warning (SKW051). The results are pickles:
+        damaged is computed again; a folder that cannot be written to costs a warning (SKW052). The results are pickles:
         whoever can write to the folder can run code in your name. With ``random_state=None`` all fits share one seed
         for the checkers.
     """

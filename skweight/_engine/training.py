@@ -28,6 +28,7 @@ from transformers import get_linear_schedule_with_warmup
 from skweight._engine.batches import Batch, Batches, bucketed_batches, sorted_batches
 from skweight._engine.isolation import GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
+from skweight._engine.prediction import check_finite
 from skweight._engine.processes import World, world
 from skweight._engine.shortcuts import first_token, quick_dropout, used_vocabulary
 from skweight._rows.tokens import TokenizedTexts
@@ -297,6 +298,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
             net.notify("on_train_end", X=data, y=None)
     module.zero_grad(set_to_none=True)
     module.eval()
+    check_finite(module, data.tokens, net.history)
     return Training(
         history=[_plain_epoch(epoch) for epoch in net.history],
         weights=net.weights_.cpu().double().numpy(),

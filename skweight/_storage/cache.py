@@ -44,7 +44,7 @@ class Cache:
 
     def __init__(self, memory):
         location = memory if isinstance(memory, str | os.PathLike) else _location(memory)
-        self._folder = None if location is None else Path(location)
+        self._folder = None if location is None else Path(location).expanduser()
         if self._folder is not None and os.path.isfile(self._folder):
             raise NotADirectoryError(f"memory={str(location)!r} is a file; it must be a folder, or one to be made.")
 
@@ -104,7 +104,7 @@ class Cache:
 
     def _give_up(self, error):
         """Go on without the folder. It is reported once: what is true of one result is true of all."""
-        warn(f"SKW051: nothing is kept in memory={str(self._folder)!r}, which cannot be written to: {error}.")
+        warn(f"SKW052: nothing is kept in memory={str(self._folder)!r}, which cannot be written to: {error}.")
         self._folder = None
 
 

@@ -479,7 +479,7 @@ def test_a_folder_that_cannot_be_made_costs_one_warning_that_names_it(tmp_path, 
     with pytest.warns(SkweightWarning) as caught:
         cached = fit(counted(IMPClassifier, memory=place, diversity_checker=CountedRegression()), numbers)
     (warning,) = caught
-    assert str(warning.message).startswith(f"SKW051: nothing is kept in memory={str(place)!r}, which cannot be written")
+    assert str(warning.message).startswith(f"SKW052: nothing is kept in memory={str(place)!r}, which cannot be written")
     without = fit(counted(IMPClassifier, diversity_checker=CountedRegression()), numbers)
     np.testing.assert_array_equal(cached.sample_weight_, without.sample_weight_)
 
@@ -496,7 +496,7 @@ def test_a_full_disk_costs_one_warning_and_leaves_no_unfinished_file(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["100", "5000", "6000"]
-    assert done.stderr.count("SKW051") == 1
+    assert done.stderr.count("SKW052") == 1
     assert not list(tmp_path.rglob("*.tmp"))
     assert len(entries(tmp_path)) == 1
 
