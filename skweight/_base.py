@@ -156,7 +156,7 @@ class BaseTextClassifier(BasePredictor):
         ValueError, TypeError
             If a text, label or weight cannot be used; the message names the row.
         FloatingPointError
-            If the loss becomes infinite or NaN.
+            If the loss or the parameters become infinite or NaN; the message names the epoch and the step.
         """
         seeds = self._begin()
         given = (X, y, real_X, real_y, is_real, sample_weight)

@@ -21,7 +21,7 @@ from skweight import _engine
 from skweight._base import BaseTextClassifier
 from skweight._cross_entropy import CrossEntropyClassifier
 from skweight._parameters import TrainingParameters, estimator
-from skweight._storage.cache import cached, code_fingerprint, content_digest, encoder_fingerprint
+from skweight._storage.cache import Cache, code_fingerprint, content_digest, encoder_fingerprint
 from skweight._weights import class_proba, smooth_proba
 from skweight.exceptions import warn
 
@@ -74,10 +74,12 @@ class BaseTwoStageClassifier(BaseTextClassifier):
     missing_real : {"raise", "warn"}, default="raise"
         What to do about a class without real rows. "warn" gives its synthetic rows the neutral weight 1.
     memory : str, path or joblib.Memory, default=None
-        Where to keep tokens, fitted checkers and their probabilities, so that a search over options of the weight or of
-        training fits each checker once for each fold. The key is their content: texts, labels, parameters, seed, the
-        encoder's files, the checker's code and the versions of the libraries. With ``random_state=None`` all fits
-        share one seed for the checkers.
+        Folder to keep tokens, fitted checkers and their probabilities in, so that a search over options of the weight
+        or of training fits each checker once for each fold, in whatever process. The key is their content: texts,
+        labels, parameters, seed, the encoder's files, the checker's code and the versions of the libraries. What is
+        damaged is computed again; a folder that cannot be written to costs a warning (SKW052). The results are pickles:
+        whoever can write to the folder can run code in your name. With ``random_state=None`` all fits share one seed
+        for the checkers.
     """
 
     _listed_last = True  # after what methods add
@@ -93,6 +95,12 @@ class BaseTwoStageClassifier(BaseTextClassifier):
     # For messages: who learns from the real rows, and what happens to synthetic rows of a class without real ones.
     _learner = "The quality checker"
     _missing_real_effect = "get the neutral weight 1"
+
+    def _begin(self):
+        seeds = super()._begin()
+        # What one process finds in its cache another might have to compute, with all of them.
+        self._cache = None if self.memory is None or _engine.world().size > 1 else Cache(self.memory)
+        return seeds
 
     def _checker_seeds(self, rng, n):
         """Seeds of n checkers."""
@@ -150,14 +158,11 @@ class BaseTwoStageClassifier(BaseTextClassifier):
 
     def _kept(self, name, compute, content):
         """Return the array ``compute()``, from the checkpoints of this fit if it has come so far before."""
-        return _engine.kept(name, content_digest(*content()), compute) if _engine.has_checkpoints() else compute()
+        return _engine.kept(name, content_digest(content()), compute) if _engine.has_checkpoints() else compute()
 
     def _cached(self, compute, content):
         """Return ``compute()``, from the cache if there is one; only then is `content` asked what it depends on."""
-        # What one process finds in its cache another might have to compute, with all of them.
-        if self.memory is None or _engine.world().size > 1:
-            return compute()
-        return cached(self.memory, compute, *content())
+        return compute() if self._cache is None else self._cache.get(compute, *content())
 
     def _tokenize(self, texts, tokenizer):
         return self._cached(

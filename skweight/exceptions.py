@@ -26,6 +26,7 @@ class SkweightWarning(UserWarning):
     SKW041    the weights have collapsed: few rows carry nearly all of the weight
     SKW042    the student of an opinion pool has not learnt what the pool says
     SKW050    a checker cannot be kept in ``memory``, because it cannot be pickled
+    SKW052    nothing can be kept in ``memory``, because it cannot be written to
     ========  ==============================================================================
     """
 

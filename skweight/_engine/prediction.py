@@ -33,6 +33,30 @@ def predict_logits(module, tokens):
     return logits
 
 
+def check_finite(module, tokens, history, n_rows=16):
+    """Refuse a module that the last step of its training has ruined: no loss has been taken after it.
+
+    Parameters
+    ----------
+    module : transformers.PreTrainedModel
+        In evaluation mode.
+    tokens : TokenizedTexts or Features
+        What it was trained on. A few of them are predicted, as parameters may be finite and still too large.
+    history : skorch.history.History
+
+    Raises
+    ------
+    FloatingPointError
+    """
+    few = tokens.take(np.unique(np.linspace(0, len(tokens) - 1, n_rows).astype(int)))
+    sound = all(parameter.isfinite().all() for parameter in module.parameters())
+    if not (sound and np.isfinite(predict_logits(module, few)).all()):
+        raise FloatingPointError(
+            f"The parameters became infinite or NaN in epoch {len(history)}, step {len(history[-1, 'batches'])}, the "
+            "last one. Try a smaller lr or weight_decay, or precision='fp32'."
+        )
+
+
 @plain_torch()
 def embed(module, tokens, precision="fp32"):
     """Mean of each text's hidden states, over its tokens, in the layer in the middle and in the last one.

@@ -232,7 +232,7 @@ def quick_dropout(module, seed):
     ------
     generator : torch.Generator or None
         Of the layers that were changed; None if none were.
-    every : bool
+    complete : bool
         Whether no dropout of the model is left that draws from torch's global generator.
     """
     if module.device.type != "cpu":
@@ -247,10 +247,10 @@ def quick_dropout(module, seed):
     if own:
         module.set_attn_implementation(_NAME)
     # MPNet's attention drops by a layer; a model of numbers has none.
-    every = own or module.config.model_type in ("mpnet", "skweight-head")
+    complete = own or module.config.model_type in ("mpnet", "skweight-head")
     try:
         with _replaced_forward(dict.fromkeys(layers, lambda self, x: _dropout(x, self.p) if self.training else x)):
-            yield generator, every
+            yield generator, complete
     finally:
         _generator.reset(token)
         if own:

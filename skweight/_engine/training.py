@@ -4,6 +4,7 @@ skorch runs the epochs; this file gives it what it lacks: batches of similar len
 reads, mixed precision, a schedule from the true number of steps, and a private random generator.
 """
 
+import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from skweight._engine.batches import Batch, Batches, bucketed_batches, sorted_ba
 from skweight._engine.checkpoints import Resuming, active, rng_state
 from skweight._engine.isolation import Draws, GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
+from skweight._engine.prediction import check_finite
 from skweight._engine.processes import World, world
 from skweight._engine.shortcuts import first_token, quick_dropout, used_vocabulary
 from skweight._rows.tokens import TokenizedTexts
@@ -313,7 +315,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     }
     # All processes draw the same batches, but each its own dropout masks.
     with ExitStack() as stack:
-        own, every = stack.enter_context(quick_dropout(module, seed + processes.rank))
+        generator, complete = stack.enter_context(quick_dropout(module, seed + processes.rank))
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
         if text and not parameters.weight_decay and not _own_optimizer(parameters.net_params):
             every = [data.tokens.ids] if valid is None else [data.tokens.ids, valid.tokens.ids]
@@ -326,7 +328,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
             rng=np.random.RandomState(seed),
             world=processes,
             step_weights=step_weights,
-            draws=Draws(own, None if every else GlobalGenerators(seed + processes.rank)),
+            draws=Draws(generator, None if complete else GlobalGenerators(seed + processes.rank)),
             device=device,
             **settings,
         ).initialize()
@@ -340,6 +342,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
             net.notify("on_train_end", X=data, y=None)
     module.zero_grad(set_to_none=True)
     module.eval()
+    check_finite(module, data.tokens, net.history)
     training = Training(
         history=[_plain_epoch(epoch) for epoch in net.history],
         weights=net.weights_.cpu().double().numpy(),
@@ -384,12 +387,16 @@ def _stage(title, data, parameters, seed, valid):
     checkpoints = active()
     if checkpoints is None:
         return None
-    import joblib
-
     kinds = (str, int, float, bool, type(None))
     settings = {name: value for name, value in vars(parameters).items() if isinstance(value, kinds)}
-    rows = [(vars(part.tokens), part.target, part.columns) for part in (data, valid) if part is not None]
-    return checkpoints.stage(title, joblib.hash([settings, seed, rows]))
+    digest = hashlib.sha256(repr((settings, seed)).encode())
+    for part in (data, valid):
+        columns = {} if part is None else {**vars(part.tokens), **part.columns, "target": part.target}
+        for name, values in columns.items():
+            if isinstance(values, np.ndarray):
+                digest.update(f"{name} {values.dtype} {values.shape}".encode())
+                digest.update(np.ascontiguousarray(values).data)
+    return checkpoints.stage(title, digest.hexdigest())
 
 
 def _resuming(stage, module, callbacks):

@@ -1,70 +1,151 @@
-"""Results kept on disk by joblib, under a key of everything that they depend on."""
+"""Results kept on disk, under a key of everything that they depend on."""
 
 import hashlib
 import importlib.metadata
 import inspect
 import os
 import pickle
-from functools import lru_cache, partial
+import sys
+from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
 
-from sklearn.utils.validation import check_memory
+import numpy as np
+from filelock import FileLock
+from joblib.hashing import NumpyHasher
 
 from skweight.exceptions import warn
 
 # A result of another version of one of these is another result.
-_LIBRARIES = ("numpy", "scikit-learn", "skorch", "skweight", "torch", "transformers")
+_LIBRARIES = ("numpy", "scikit-learn", "scipy", "skorch", "skweight", "tokenizers", "torch", "transformers")
+_UNPICKLABLE = (pickle.PicklingError, AttributeError, TypeError)  # what pickle raises for lambdas, locks, ...
+_DIGEST_SIZE = hashlib.sha256().digest_size
 
 
-def cached(memory, compute, *content):
-    """Return ``compute()``, from the cache if it was computed for the same content before.
+class Cache:
+    """Results in a folder, for one fit.
+
+    Each result has a folder of its own, named by its key, as joblib has it: ``joblib.Memory`` can clear them and limit
+    their number. In the file, a digest comes before the pickle: what a full disk or a fault has left there is not
+    unpickled but computed again. Against an attacker a digest is no help; whoever can write to the folder can run code.
 
     Parameters
     ----------
     memory : str, path or joblib.Memory
-        Where results are kept.
-    compute : callable
-        Called without arguments if there is no result yet.
-    *content : objects
-        Everything the result depends on: compared by value, never by identity or name.
+        Where results are kept. A Memory without a location keeps nothing.
+
+    Raises
+    ------
+    NotADirectoryError
+        If it is a file.
     """
-    import joblib
 
-    memory = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+    def __init__(self, memory):
+        location = memory if isinstance(memory, str | os.PathLike) else _location(memory)
+        self._folder = None if location is None else Path(location).expanduser()
+        if self._folder is not None and os.path.isfile(self._folder):
+            raise NotADirectoryError(f"memory={str(location)!r} is a file; it must be a folder, or one to be made.")
+
+    def get(self, compute, *content):
+        """Return ``compute()``, from the folder if it was computed for the same content before.
+
+        Several processes that ask for one result wait for the first of them to compute it. A folder that cannot be
+        written to costs a warning, and the time to compute what it does not hold.
+
+        Parameters
+        ----------
+        compute : callable
+            Called without arguments if there is no result yet.
+        *content : objects
+            Everything the result depends on: compared by value, never by identity or name.
+        """
+        if self._folder is None:
+            return compute()
+        try:
+            key = content_digest([content, versions()])
+        except _UNPICKLABLE as error:
+            _warn_unpicklable(error)
+            return compute()
+        path = self._folder / "skweight" / key / "output.pkl"
+        if found := _read(path):
+            return found[0]
+        with ExitStack() as stack:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FileLock(path.with_name("lock")))
+            except (OSError, NotImplementedError) as error:
+                self._give_up(error)
+                return compute()
+            if found := _read(path):  # another process has computed it meanwhile
+                return found[0]
+            result = compute()
+            self._write(path, result)
+            return result
+
+    def _write(self, path, result):
+        unfinished = path.with_suffix(".tmp")
+        try:
+            with open(unfinished, "w+b") as file:
+                file.write(bytes(_DIGEST_SIZE))
+                pickle.dump(result, file, protocol=pickle.HIGHEST_PROTOCOL)
+                file.seek(_DIGEST_SIZE)
+                digest = hashlib.file_digest(file, "sha256").digest()
+                file.seek(0)
+                file.write(digest)
+            os.replace(unfinished, path)
+        except OSError as error:
+            self._give_up(error)
+        except _UNPICKLABLE as error:
+            _warn_unpicklable(error)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _give_up(self, error):
+        """Go on without the folder. It is reported once: what is true of one result is true of all."""
+        warn(f"SKW052: nothing is kept in memory={str(self._folder)!r}, which cannot be written to: {error}.")
+        self._folder = None
+
+
+def _warn_unpicklable(error):
+    warn(f"SKW050: cannot be kept in memory, since a part of it cannot be pickled ({error.args[0]}).")
+
+
+def _location(memory):
+    if not hasattr(memory, "location"):
+        raise TypeError(f"memory must be a folder or a joblib.Memory, got {type(memory).__name__}.")
+    return memory.location
+
+
+def _read(path):
+    """Return the result in a file, as a tuple of one; nothing if there is none that is whole."""
     try:
-        key = joblib.hash([content, versions()], hash_name="sha1")
-    except (pickle.PicklingError, AttributeError, TypeError) as error:  # what pickle raises for lambdas, locks, ...
-        warn(f"SKW050: cannot be cached, since a part of it cannot be pickled ({error}).")
-        return compute()
-    return memory.cache(_call, ignore=["compute"])(key, compute)
+        with open(path, "rb") as file:
+            digest = file.read(_DIGEST_SIZE)
+            if hashlib.file_digest(file, "sha256").digest() != digest:
+                return ()
+            file.seek(_DIGEST_SIZE)
+            return (pickle.load(file),)
+    except Exception:  # whatever unpickling raises, where a class of the user's has moved, for example
+        return ()
 
 
-def _call(key, compute):
-    return compute()
-
-
-def content_digest(*content):
-    """Digest of objects by their values, the same in every process; of equal length for all."""
-    import joblib
-
-    return joblib.hash(content, hash_name="sha1")
+# -- keys -------------------------------------------------------------------------------------------------------------
 
 
 def code_fingerprint(estimator):
     """Return what the parameters of an estimator do not show: its code, and the files behind its encoders.
 
-    joblib tells functions and classes apart by name, so an edited one would be taken for the old one. Code that is
-    called from there, in other functions, is not followed.
+    Code that is called from there, in other functions, is not followed.
     """
-    described = []
+    described: list[Any] = []
     for name, value in sorted({"": estimator, **estimator.get_params(deep=True)}.items()):
         if name.rpartition("__")[2] == "encoder" and isinstance(value, str | os.PathLike):
             described.append((name, encoder_fingerprint(value)))
-        if callable(value):
-            described.append((name, _code(value)))
-        if hasattr(value, "get_params"):
-            described.append((name, [_code(cls) for cls in type(value).__mro__[:-1]]))
+        if callable(value) or hasattr(value, "get_params"):
+            classes = inspect.getmro(value if isinstance(value, type) else type(value))
+            described.append((name, getattr(value, "__wrapped__", None), [_functions(cls) for cls in classes]))
     return described
 
 
@@ -84,23 +165,65 @@ def encoder_fingerprint(encoder):
         return None
 
 
-def _code(value):
-    """Value of a function's or class's code, with its constants, defaults and captured variables."""
-    if isinstance(value, type):
-        own = [getattr(part, "fget", part) for part in vars(value).values()]
-        return value.__qualname__, [_code(part) for part in own if hasattr(inspect.unwrap(part), "__code__")]
-    if isinstance(value, partial):
-        return _code(value.func), repr(value.args), repr(value.keywords)
-    function = inspect.unwrap(value) if inspect.isroutine(value) else type(value).__call__
-    if not hasattr(function, "__code__"):
-        return getattr(value, "__qualname__", repr(type(value)))
-    captured = [repr(cell.cell_contents) for cell in function.__closure__ or ()]
-    return _plain_code(function.__code__), repr(function.__defaults__), repr(function.__kwdefaults__), captured
+def _functions(cls):
+    """Functions that a class defines, as methods or properties."""
+    parts = {name: inspect.unwrap(getattr(part, "fget", part)) for name, part in vars(cls).items()}
+    return cls.__qualname__, {name: part for name, part in parts.items() if isinstance(part, FunctionType)}
 
 
-def _plain_code(code):
-    constants = [_plain_code(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
-    return code.co_code, code.co_names, constants
+class _Hasher(NumpyHasher):
+    """joblib's, by value: the same in every process, and another for functions of one name and other code."""
+
+    def save(self, obj):
+        if isinstance(obj, FunctionType) and id(obj) not in self.memo:
+            self.memoize(obj)  # it may be one of its own captured variables
+            captured = [_content_of(cell) for cell in obj.__closure__ or ()]
+            obj = (obj.__code__, obj.__defaults__, obj.__kwdefaults__, captured)
+        elif isinstance(obj, CodeType):
+            obj = (obj.co_code, obj.co_names, obj.co_consts)
+        elif isinstance(obj, MethodType):
+            obj = (obj.__func__, obj.__self__)
+        elif isinstance(obj, ModuleType):
+            obj = obj.__name__
+        elif isinstance(obj, set | frozenset):
+            obj = (type(obj), sorted(obj, key=None if _are_ordered(obj) else content_digest))
+        elif type(obj) is dict and not _are_ordered(obj):
+            obj = sorted(obj.items(), key=lambda item: content_digest(item[0]))
+        elif _is_tensor(obj):
+            obj = (str(obj.dtype), tuple(obj.shape), _bytes_of(obj))  # torch's own pickle has addresses in it
+        elif isinstance(obj, np.ndarray) and not obj.dtype.hasobject:
+            # Neither its layout nor whether it is mapped from a file is content.
+            self._hash.update(np.ascontiguousarray(obj).reshape(-1).view(np.uint8))
+            obj = ("array", obj.dtype, obj.shape)
+        super().save(obj)
+
+
+def content_digest(value):
+    """Return a digest of an object by its value, the same in every process."""
+    return _Hasher("sha1").hash(value)
+
+
+def _are_ordered(values):
+    """Whether sorting puts values in the same order in every process: some cannot be compared, and some only partly."""
+    return {*map(type, values)} in (set(), {str}, {int})
+
+
+def _content_of(cell):
+    try:
+        return cell.cell_contents
+    except ValueError:  # a variable that has not been assigned yet
+        return None
+
+
+def _is_tensor(obj):
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(obj, torch.Tensor)
+
+
+def _bytes_of(tensor):
+    import torch
+
+    return tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy()
 
 
 @lru_cache(maxsize=256)

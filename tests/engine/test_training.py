@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from helpers import QUICK, Record, parameters
+from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
 
 from skweight import DIMPClassifier
 from skweight._engine.loading import load_module, load_tokenizer, resolve_device, resolve_precision
-from skweight.baselines import CrossEntropyClassifier
+from skweight.baselines import CrossEntropyClassifier, HuClassifier, SunGenClassifier
 
 
 class Spy(Callback):
@@ -127,6 +128,28 @@ def test_loss_that_is_not_finite_stops_with_step_and_rows(tiny_encoder, toy):
     clf = CrossEntropyClassifier(tiny_encoder, **QUICK, lr=1e30, max_grad_norm=None)
     with pytest.raises(FloatingPointError, match=r"The loss is nan in epoch 1, step \d+ \(rows \[\d+, .*clip=10"):
         clf.fit(toy["X"], toy["y"])
+
+
+@pytest.mark.parametrize("ruin", [{"lr": 1e38}, {"lr": 1e20}, {"weight_decay": 1e30}], ids=str)
+@pytest.mark.parametrize("cls", [CrossEntropyClassifier, DIMPClassifier, HuClassifier, SunGenClassifier])
+def test_parameters_that_the_last_step_has_ruined_are_refused(cls, ruin):
+    """No loss is taken after it: the model would be returned and predict NaN."""
+    X = np.random.RandomState(0).randn(16, 2)
+    own = {DIMPClassifier: {"quality_checker": LogisticRegression()}, HuClassifier: {"pretrain_epochs": 0}}
+    clf = cls("passthrough", **{**QUICK, "max_epochs": 1, "batch_size": 16, **own.get(cls, {}), **ruin})
+    message = r"The parameters became infinite or NaN in epoch 1, step 1, the last one\. Try a smaller lr or weight_"
+    with pytest.raises(FloatingPointError, match=message):
+        clf.fit(X, X[:, 0] > 0, real_X=X[:8] + 1, real_y=X[:8, 0] > 0)
+    assert not hasattr(clf, "module_")
+
+
+def test_a_checker_that_its_last_step_has_ruined_is_refused():
+    X = np.random.RandomState(0).randn(16, 2)
+    clf = DIMPClassifier("passthrough", **QUICK).set_params(
+        quality_checker__max_epochs=1, quality_checker__batch_size=16, quality_checker__lr=1e38
+    )
+    with pytest.raises(FloatingPointError, match="The parameters became infinite or NaN"):
+        clf.fit(X, X[:, 0] > 0, real_X=X[:8] + 1, real_y=X[:8, 0] > 0)
 
 
 # -- precision and device ---------------------------------------------------------------------------------------------

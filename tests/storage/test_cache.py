@@ -1,5 +1,12 @@
+import contextlib
+import json
+import os
+import pickle
+import re
 import shutil
+import subprocess
 import sys
+import threading
 import types
 from collections import Counter
 from pathlib import Path
@@ -7,6 +14,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+from fit_with_cache import fits_and_results
 from helpers import QUICK, CountedRegression, watch
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -19,6 +27,7 @@ from transformers import AutoModelForSequenceClassification
 import skweight._checkers
 import skweight._predicting
 from skweight import DIMPClassifier, IMPClassifier, _engine, label_proba
+from skweight._storage.cache import Cache
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning
 from skweight.model_selection import RealKFold, stack_real
@@ -323,13 +332,25 @@ def test_an_edited_class_of_a_checker_fits_it_anew(tmp_path, numbers, monkeypatc
     assert means == [0.25, 0.75]
 
 
-def test_a_checker_that_cannot_be_pickled_is_fitted_without_the_cache(tmp_path, numbers):
+def test_a_checker_that_cannot_be_pickled_is_fitted_in_every_fit_and_its_probabilities_are_kept(tmp_path, numbers):
     checker = make_pipeline(FunctionTransformer(lambda X: X), CountedRegression())
     clf = DIMPClassifier("passthrough", quality_checker=checker, memory=tmp_path, **BRIEF)
     for _ in range(2):
-        with pytest.warns(SkweightWarning, match=r"SKW050: .* cannot be pickled"):
+        with pytest.warns(SkweightWarning, match=r"SKW050: .* cannot be pickled \(.*lambda.*\)") as caught:
             fit(clf, numbers)
-    assert CountedRegression.fits == 2
+        assert len(caught) == 1
+    assert (CountedRegression.fits, CountedRegression.scores) == (2, 1)
+
+
+def test_a_checker_that_holds_what_cannot_be_pickled_is_asked_in_every_fit(tmp_path, numbers):
+    checker = CountedRegression().fit(numbers["X"], numbers["y"])
+    checker.lock = threading.Lock()
+    clf = counted(memory=tmp_path).set_params(quality_checker=FrozenEstimator(checker))
+    CountedRegression.count_from_zero()
+    for _ in range(2):
+        with pytest.warns(SkweightWarning, match=r"SKW050: .* cannot be pickled"):
+            clf.fit(numbers["X"], numbers["y"])
+    assert CountedRegression.scores == 2
 
 
 def test_the_two_checkers_of_imp_are_not_mixed_up(tmp_path, numbers):
@@ -339,3 +360,173 @@ def test_the_two_checkers_of_imp_are_not_mixed_up(tmp_path, numbers):
         fitted = fit(clf, same)
     assert CountedRegression.fits == 2
     assert np.abs(fitted.diversity_proba_ - 0.5).max() < 0.01 < np.abs(fitted.quality_proba_ - 0.5).max()
+
+
+# -- other processes --------------------------------------------------------------------------------------------------
+
+
+def start_fits(folder, hash_seed):
+    """Start a process that fits on rows of its own; strings hash otherwise in each, and so do sets of them."""
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": os.pathsep.join(sys.path)}
+    code = (
+        "import json, pathlib, sys, fit_with_cache\n"
+        "print(json.dumps(fit_with_cache.fits_and_results(pathlib.Path(sys.argv[1]))))\n"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def results_of(process):
+    out, err = process.communicate()
+    assert process.returncode == 0, err.decode()
+    return json.loads(out)
+
+
+def entries(folder):
+    return sorted(path.parent.name for path in Path(folder).rglob("output.pkl"))
+
+
+def test_what_one_process_has_computed_all_others_find(tmp_path, numbers):
+    """Two at once compute each result once between them; a third, this one, none."""
+    network = CrossEntropyClassifier("passthrough", **BRIEF).fit(numbers["real_X"], numbers["real_y"])
+    (tmp_path / "network.pkl").write_bytes(pickle.dumps(network))
+    at_once = [results_of(process) for process in [start_fits(tmp_path, seed) for seed in (1, 2)]]
+    assert sum(fits for fits, _, _ in at_once) == 2 + 3 + 2 * 2  # IMP; three experts, two of them cross-fitted twice
+    kept = entries(tmp_path)
+    fits, scores, weights = fits_and_results(tmp_path)
+    assert (fits, scores) == (0, 0)
+    assert weights == at_once[0][2] == at_once[1][2]
+    assert entries(tmp_path) == kept
+
+
+def test_workers_of_a_search_share_what_they_compute(tmp_path, numbers):
+    X, y, is_real = stack_real(**numbers)
+    clf = counted(IMPClassifier, memory=tmp_path, diversity_checker=CountedRegression(C=0.1))
+    search = GridSearchCV(clf, {"gamma": [0.5, 1.0]}, cv=RealKFold(2, is_real=is_real), n_jobs=2, error_score="raise")
+    search.set_params(refit=False).fit(X, y, is_real=is_real)
+    # Of each fold a quality checker and what it says; of both together a diversity checker and what it says.
+    assert len(entries(tmp_path)) == 2 * 2 + 2
+
+
+def test_of_those_who_ask_at_once_one_computes_and_the_others_wait(tmp_path):
+    both_compute, computed = threading.Barrier(2), []
+
+    def compute():
+        computed.append(threading.get_ident())
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_compute.wait(timeout=0.3)
+        return "result"
+
+    threads = [threading.Thread(target=lambda: Cache(tmp_path).get(compute, "content")) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(computed) == 1
+
+
+def test_layout_and_origin_of_an_array_are_not_content(tmp_path):
+    values = np.arange(12.0).reshape(3, 4)
+    np.save(tmp_path / "values.npy", values)
+    same = [values, np.asfortranarray(values), np.repeat(values, 2, axis=0)[::2], np.load(tmp_path / "values.npy", "r")]
+    other = [values.reshape(4, 3), values.astype(np.float32), values + 1]
+    cache, computed = Cache(tmp_path), []
+    for array in (*same, *other):
+        cache.get(lambda array=array: computed.append(array), array)
+    assert len(computed) == 1 + len(other)
+
+
+# -- damage, and folders that cannot be used --------------------------------------------------------------------------
+
+
+def flipped(content, bit):
+    content = bytearray(content)
+    content[bit // 8] ^= 1 << bit % 8
+    return bytes(content)
+
+
+def test_a_damaged_result_is_computed_again_whatever_the_damage(tmp_path):
+    Cache(tmp_path).get(lambda: ("checker", 0.5), "content")
+    (path,) = tmp_path.rglob("output.pkl")
+    whole = path.read_bytes()
+    damages = [flipped(whole, bit) for bit in range(8 * len(whole))]
+    damages += [b"", b"garbage" * 100, *(whole[:size] for size in range(0, len(whole), 7))]
+    for damaged in damages:
+        path.write_bytes(damaged)
+        found = Cache(tmp_path).get(lambda: "computed again", "content")
+        assert found == "computed again"
+        assert Cache(tmp_path).get(pytest.fail, "content") == "computed again"
+
+
+def test_a_result_that_does_not_unpickle_any_more_is_computed_again(tmp_path, monkeypatch):
+    made = module_with("class Result:\n    pass\nResult.__module__ = 'user_code'", monkeypatch).Result()
+    Cache(tmp_path).get(lambda: made, "content")
+    module_with("", monkeypatch)  # the class is gone
+    assert Cache(tmp_path).get(lambda: "computed again", "content") == "computed again"
+
+
+def test_a_fit_on_a_damaged_cache_equals_one_without(tmp_path, numbers):
+    fit(counted(IMPClassifier, memory=tmp_path), numbers)
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.write_bytes(path.read_bytes()[::-1])
+    damaged, without = [fit(counted(IMPClassifier, memory=memory), numbers) for memory in (tmp_path, None)]
+    np.testing.assert_array_equal(damaged.predict_proba(numbers["X"]), without.predict_proba(numbers["X"]))
+
+
+def test_a_folder_that_cannot_be_made_costs_one_warning_that_names_it(tmp_path, numbers):
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "cache"
+    with pytest.warns(SkweightWarning) as caught:
+        cached = fit(counted(IMPClassifier, memory=place, diversity_checker=CountedRegression()), numbers)
+    (warning,) = caught
+    assert str(warning.message).startswith(f"SKW052: nothing is kept in memory={str(place)!r}, which cannot be written")
+    without = fit(counted(IMPClassifier, diversity_checker=CountedRegression()), numbers)
+    np.testing.assert_array_equal(cached.sample_weight_, without.sample_weight_)
+
+
+def test_a_full_disk_costs_one_warning_and_leaves_no_unfinished_file(tmp_path):
+    pytest.importorskip("resource")
+    code = (
+        "import resource, sys, warnings\n"
+        "from skweight._storage.cache import Cache\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"  # larger files fail as on a full disk
+        "warnings.simplefilter('always')\n"
+        "cache = Cache(sys.argv[1])\n"
+        "print(*(len(cache.get(lambda: b'x' * size, size)) for size in (100, 5000, 6000)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["100", "5000", "6000"]
+    assert done.stderr.count("SKW052") == 1
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert len(entries(tmp_path)) == 1
+
+
+def test_memory_that_is_a_file_is_refused_before_any_work(tmp_path, numbers):
+    place = tmp_path / "notes.txt"
+    place.write_text("mine")
+    with pytest.raises(NotADirectoryError, match=re.escape(f"memory={str(place)!r} is a file; it must be a folder")):
+        fit(counted(memory=place), numbers)
+    assert (CountedRegression.fits, place.read_text()) == (0, "mine")
+
+
+def test_memory_without_a_location_keeps_nothing(numbers):
+    for _ in range(2):
+        fit(counted(memory=joblib.Memory(None)), numbers)
+    assert CountedRegression.fits == 2
+
+
+def test_a_joblib_memory_clears_what_was_kept(tmp_path, numbers):
+    memory = joblib.Memory(tmp_path, verbose=0)
+    fit(counted(memory=memory), numbers)
+    memory.reduce_size(items_limit=1)
+    assert len(entries(tmp_path)) == 1
+    memory.clear(warn=False)
+    assert not entries(tmp_path)
+
+
+def test_a_classifier_outlives_its_cache(tmp_path, numbers):
+    clf = fit(counted(memory=tmp_path / "cache"), numbers)
+    copied = pickle.dumps(clf)
+    shutil.rmtree(tmp_path / "cache")
+    loaded = pickle.loads(copied)
+    np.testing.assert_array_equal(loaded.predict_proba(numbers["X"]), clf.predict_proba(numbers["X"]))

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from transformers import AlbertConfig, AlbertModel, AutoTokenizer
 
-from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier, _engine
+from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier, _checkers, _engine
 from skweight._engine import checkpoints, training
 from skweight._storage import kept_until_done
 from skweight.baselines import CrossEntropyClassifier, HuClassifier, SunGenClassifier
@@ -108,7 +108,7 @@ def test_a_model_of_numbers_goes_on_too(toy, tmp_path, monkeypatch):
 
 
 def test_dropout_from_the_global_generators_goes_on_where_it_was(tiny_encoder, toy, tmp_path, monkeypatch):
-    sizes = {"embedding_size": 8, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    sizes = {"embedding_size": 16, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
     config = AlbertConfig(**sizes, vocab_size=200, num_hidden_layers=1, attention_probs_dropout_prob=0.5)
     AlbertModel(config).save_pretrained(tmp_path / "albert")
     AutoTokenizer.from_pretrained(tiny_encoder).save_pretrained(tmp_path / "albert")
@@ -132,7 +132,7 @@ def test_a_checker_that_was_fitted_is_neither_fitted_nor_asked_again(tiny_encode
     # Four stages (two checkers and their answers), each written once; the fifth write is the trained model.
     assert interrupt(monkeypatch, clf, toy, writes=4)
     steps = watch(monkeypatch, training._TextNet, "_take_step")
-    asked = watch(monkeypatch, CrossEntropyClassifier, "_predict_proba_of_tokens")
+    asked = watch(monkeypatch, _checkers, "class_proba")
     fit(clf, toy)
     assert (len(steps), len(asked)) == (6, 0)
 
@@ -227,9 +227,10 @@ def test_fits_at_the_same_time_have_a_folder_each(tiny_encoder, toy, tmp_path, m
 
 
 def test_a_search_in_two_processes_leaves_nothing_behind(tiny_encoder, toy, tmp_path):
-    X, y, is_real = stack_real(toy["X"], toy["y"], toy["real_X"] * 2, toy["real_y"] * 2)
+    X, y, is_real = stack_real(toy["X"], toy["y"], toy["real_X"], toy["real_y"])
     clf = quick(IMPClassifier, tiny_encoder, checkpoint_dir=tmp_path, checkpoint_steps=1)
-    search = GridSearchCV(clf, {"lr": [1e-3, 1e-2]}, cv=RealKFold(2), n_jobs=2, refit=False, error_score="raise")
+    cv = RealKFold(2, is_real=is_real)
+    search = GridSearchCV(clf, {"lr": [1e-3, 1e-2]}, cv=cv, n_jobs=2, refit=False, error_score="raise")
     search.fit(X, y, is_real=is_real)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert not list(tmp_path.iterdir())
