@@ -21,29 +21,33 @@ from skweight.baselines import CrossEntropyClassifier, HuClassifier
 N_THREADS = 8
 
 
-@pytest.fixture
-def clf(tiny_encoder, toy):
-    return CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])
+@pytest.fixture(params=["texts", "pairs"])
+def rows(request, toy):
+    """Rows to train on: texts, or pairs of them."""
+    X = toy["X"] if request.param == "texts" else list(zip(toy["X"], reversed(toy["X"]), strict=True))
+    return {"X": X, "y": toy["y"]}
 
 
-def requests(toy, n):
-    """Short texts, texts at the limit, and some twenty times as long."""
+def requests(rows, n):
+    """Short texts, or pairs, texts at the limit, and some twenty times as long."""
     rng = np.random.RandomState(0)
-    words = " ".join(toy["X"]).split()
-    lengths = rng.choice([1, 3, 14, 15, 300], size=(n, 4))
-    return [[" ".join(rng.choice(words, size)) for size in sizes] for sizes in lengths]
+    paired = isinstance(rows["X"][0], tuple)
+    words = " ".join(" ".join(row) if paired else row for row in rows["X"]).split()
+
+    def text():
+        return " ".join(rng.choice(words, rng.choice([1, 3, 14, 15, 300])))
+
+    return [[(text(), text()) if paired else text() for _ in range(4)] for _ in range(n)]
 
 
-@pytest.mark.filterwarnings("ignore:SKW011")
-def test_threads_predict_to_the_last_bit_what_one_alone_does(clf, toy):
-    """Beside a thread that trains, and one that copies the classifier."""
-    batches = requests(toy, 100)
+def check_beside_others(clf, rows, batches):
+    """Predict every batch in many threads, beside one that trains and one that copies the classifier."""
     expected = [clf.predict_proba(batch) for batch in batches]
     done = threading.Event()
 
     def train():
         while not done.is_set():
-            clone(clf).fit(toy["X"], toy["y"])
+            clone(clf).fit(rows["X"], rows["y"])
 
     def duplicate():
         copies = []
@@ -54,18 +58,31 @@ def test_threads_predict_to_the_last_bit_what_one_alone_does(clf, toy):
     with ThreadPoolExecutor(N_THREADS + 2) as threads:
         others = [threads.submit(train), threads.submit(duplicate)]
         try:
-            found = list(threads.map(clf.predict_proba, batches * 4))
+            found = list(threads.map(clf.predict_proba, batches))
         finally:
             done.set()
         copies = others[1].result()
         others[0].result()
-    for proba, wanted in zip(found, expected * 4, strict=True):
+    for proba, wanted in zip(found, expected, strict=True):
         assert_array_equal(proba, wanted)
     for twin in copies:
         with torch.no_grad():  # what it predicts with is its own
             for parameter in twin.module_.parameters():
                 parameter.zero_()
-        assert_array_equal(twin.predict_proba(["a film"]), [[0.5, 0.5]])
+        assert_array_equal(twin.predict_proba(rows["X"][:1]), [[0.5, 0.5]])
+
+
+@pytest.mark.filterwarnings("ignore:SKW011")
+def test_threads_predict_to_the_last_bit_what_one_alone_does(rows, tiny_encoder):
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(rows["X"], rows["y"])
+    check_beside_others(clf, rows, requests(rows, 200))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:SKW011")
+def test_threads_answer_two_thousand_requests_as_one_alone_does(rows, tiny_encoder):
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(rows["X"], rows["y"])
+    check_beside_others(clf, rows, requests(rows, 2000))
 
 
 @pytest.mark.parametrize("kind", [CrossEntropyClassifier, DIMPClassifier, OpinionPoolClassifier])
