@@ -378,7 +378,7 @@ def killed_rows():
 
 def _fit_and_report(encoder, folder, pipe):
     torch.set_num_threads(1)
-    clf = fit(DIMPClassifier(encoder, **QUICK, lr=1e-2, checkpoint_dir=folder, checkpoint_steps=3), killed_rows())
+    clf = fit(DIMPClassifier(encoder, **QUICK, lr=1e-3, checkpoint_dir=folder, checkpoint_steps=3), killed_rows())
     pipe.send((parameters(clf).numpy(), clf.sample_weight_))
 
 
@@ -392,6 +392,7 @@ def test_fifty_kills_at_random_moments_change_nothing(tiny_encoder, tmp_path):
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_fit_and_report, args=(tiny_encoder, folder, sender))
         process.start()
+        sender.close()  # else a child that fails would be waited for
         if seconds is not None:
             time.sleep(seconds)
             process.kill()
