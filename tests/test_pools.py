@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 
 from skweight import OpinionPool, cross_fit_proba
+from skweight._pools import folds
 
 
 def two_classes(p):
@@ -120,17 +121,34 @@ def test_probabilities_add_up_to_one():
 @pytest.mark.parametrize(
     ("probas", "y", "message"),
     [
-        ([[0.5, 0.5]], [0], "must be of shape"),
+        ([[0.5, 0.5]], [0], r"^probas must be of shape \(n_experts, n_samples, n_classes\), got .* \(1, 2\); a single"),
         ([[[0.5, 0.5]]], [2], "between 0 and 1 for each of 1 rows"),
         ([[[0.5, 0.5]]], ["a"], "column number"),
         ([[[0.5, 0.5]]], [0, 1], "for each of 1 rows"),
-        ([[[np.nan, 0.5]]], [0], "NaN"),
+        ([[[np.nan, 0.5]]], [0], r"^probas must hold probabilities, without negative values and NaN\.$"),
         ([[[-0.5, 1.5]]], [0], "negative"),
     ],
 )
 def test_what_is_no_opinion_is_refused(probas, y, message):
     with pytest.raises(ValueError, match=message):
         OpinionPool().fit(probas, y)
+
+
+def test_class_terms_are_held_at_zero_by_a_penalty_of_fifteen_times_their_square():
+    """An expert that says nothing, 9 rows of class 1 and one of class 0: 10 p - 9 + 30 b = 0, p the logistic of 2 b."""
+    pool = OpinionPool().fit(two_classes([0.5] * 10)[None], [1] * 9 + [0])
+    b = pool.intercept_[1]
+    assert_allclose(10 / (1 + np.exp(-2 * b)) - 9 + 2 * 15 * b, 0, atol=1e-4)
+
+
+def test_balanced_counts_what_the_rows_weigh():
+    """Class 1 is one row of weight 9, class 0 nine of weight 1: as they are, both classes weigh the same."""
+    probas, y = two_classes([0.2] * 5 + [0.8] * 4 + [0.8])[None], [0] * 9 + [1]
+    weight = [1.0] * 9 + [9.0]
+    balanced = OpinionPool("balanced", penalty=0).fit(probas, y, weight)
+    as_they_are = OpinionPool("real", penalty=0).fit(probas, y, weight)
+    assert_allclose(balanced.coef_, as_they_are.coef_, atol=1e-4)
+    assert_allclose(balanced.intercept_, as_they_are.intercept_, atol=1e-4)
 
 
 def test_a_pool_can_be_cloned():
@@ -179,6 +197,46 @@ def test_columns_are_in_the_order_of_the_classes_asked_for():
     proba = cross_fit_proba(tfidf(), X, y, cv=3, classes=["x", "unheard of", "b"], random_state=0)
     assert (proba[:, 1] == 0).all()
     assert proba[:, [0, 2]].argmax(axis=1).tolist() == [0, 0, 1, 1] * 3
+
+
+def folds_of(y, **params):
+    """Which rows each copy is asked about."""
+    asked = []
+
+    class Asked(Memory):
+        def predict_proba(self, X):
+            asked.append(X)
+            return super().predict_proba(X)
+
+    cross_fit_proba(Asked(), list(range(len(y))), y, **params)
+    return asked
+
+
+def test_there_are_five_folds_and_never_more_than_rows_of_a_class():
+    y = [0, 1] * 10
+    assert len(folds_of(y)) == 5
+    assert len(folds_of(y, cv=3)) == 3
+    assert len(folds_of([0, 1, 0, 1])) == 2
+    assert len(folds([0, 1, 2], 5)) == 2
+
+
+def test_the_seed_says_which_rows_share_a_fold():
+    y = [0, 1] * 10
+    assert folds_of(y, random_state=0) == folds_of(y, random_state=0) != folds_of(y, random_state=1)
+
+
+def test_folds_may_be_given():
+    y = [0, 1] * 3
+    assert folds_of(y, cv=[([0, 1, 2, 3], [4]), ([2, 3, 4, 5], [0, 1])]) == [[4], [0, 1]]
+    proba = cross_fit_proba(Memory(), list(range(6)), y, cv=[([0, 1, 2, 3], [4])])
+    assert np.isnan(proba).all(axis=1).tolist() == [True] * 4 + [False, True]
+
+
+def test_a_fold_of_one_class_does_not_end_the_others():
+    splits = [([0, 2], [4]), ([0, 1], [5])]
+    proba = cross_fit_proba(Memory(), list(range(6)), [0, 1] * 3, cv=splits)
+    assert proba[4].tolist() == [1, 0]
+    assert proba[5].tolist() == [0.5, 0.5]
 
 
 def test_a_class_with_one_row_is_unknown_to_the_copy_that_predicts_it():
