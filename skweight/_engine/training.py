@@ -13,19 +13,12 @@ from typing import Protocol
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    EpochTimer,
-    GradientNormClipping,
-    LRScheduler,
-    PassthroughScoring,
-)
+from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.helper import predefined_split
 from torch.nn import functional
-from transformers import get_linear_schedule_with_warmup
 
 from skweight._engine.batches import Batch, Batches, bucketed_batches, sorted_batches
+from skweight._engine.callbacks import StopTraining, make_callbacks
 from skweight._engine.isolation import GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
 from skweight._engine.processes import World, world
@@ -171,42 +164,6 @@ class _TextNet(NeuralNet):
         self.history.record("effective_sample_size", weights.sum().item() ** 2 / squares if squares else 0.0)
 
 
-class _StopTraining(Exception):  # noqa: N818 - no error
-    """Early stopping, distinguished from the user's Ctrl-C."""
-
-
-class _EarlyStopping(EarlyStopping):
-    def on_epoch_end(self, net, **kwargs):
-        # Processes whose losses differ in the last bit must not come to different conclusions.
-        net.history.record(self.monitor, net.world.broadcast(net.history[-1, self.monitor]))
-        try:
-            super().on_epoch_end(net, **kwargs)
-        except KeyboardInterrupt:
-            # skorch ends training with a KeyboardInterrupt; only this method's own may be caught.
-            if self.misses_ < self.patience:
-                raise
-            raise _StopTraining from None
-
-
-class _ProgressBar(Callback):
-    def __init__(self, title, total):
-        self.title = title
-        self.total = total
-
-    def on_train_begin(self, net, **kwargs):
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(total=self.total, desc=self.title, unit="step")
-
-    def on_batch_end(self, net, training=False, loss=None, **kwargs):
-        if training:
-            self.bar_.set_postfix(epoch=len(net.history), loss=f"{loss.item():.3f}", refresh=False)
-            self.bar_.update()
-
-    def on_train_end(self, net, **kwargs):
-        self.bar_.close()
-
-
 @dataclass(frozen=True)
 class Training:
     """What a training run leaves behind.
@@ -262,7 +219,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         "lr": parameters.lr,
         "batch_size": parameters.batch_size,
         "max_epochs": parameters.max_epochs,
-        "callbacks": _callbacks(parameters, len(data), early_stopping=valid is not None, title=title),
+        "callbacks": make_callbacks(parameters, len(data), early_stopping=valid is not None, title=title),
         "train_split": None if valid is None else predefined_split(valid),
         "compile": parameters.compile,
         "verbose": 0,
@@ -291,7 +248,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         try:
             # Not `partial_fit`, which swallows Ctrl-C and would hand back a half-trained model as a fitted one.
             net.fit_loop(data)
-        except _StopTraining:
+        except StopTraining:
             pass
         finally:
             net.notify("on_train_end", X=data, y=None)
@@ -302,31 +259,6 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         weights=net.weights_.cpu().double().numpy(),
         best_epoch=int(dict(net.callbacks_)["early_stopping"].best_epoch_) if valid is not None else None,
     )
-
-
-def _callbacks(parameters, n_rows, *, early_stopping, title):
-    """Schedule, clipping, early stopping, progress bar, then the user's own."""
-    steps = parameters.max_epochs * -(-n_rows // parameters.batch_size)
-    schedule = LRScheduler(
-        policy=get_linear_schedule_with_warmup,
-        step_every="batch",
-        event_name=None,
-        num_warmup_steps=round(parameters.warmup_ratio * steps),
-        num_training_steps=steps,
-    )
-    callbacks = [("schedule", schedule)]
-    if parameters.max_grad_norm is not None:
-        callbacks.append(("clip_gradients", GradientNormClipping(parameters.max_grad_norm)))
-    if early_stopping:
-        stop = _EarlyStopping(patience=parameters.n_iter_no_change, threshold=0, load_best=True, sink=_no_sink)
-        callbacks += [
-            ("valid_loss", PassthroughScoring("valid_loss")),
-            ("valid_accuracy", PassthroughScoring("valid_accuracy", lower_is_better=False)),
-            ("early_stopping", stop),
-        ]
-    if parameters.verbose and world().rank == 0:
-        callbacks.append(("progress", _ProgressBar(title, steps)))
-    return [*callbacks, *(parameters.callbacks or [])]
 
 
 def _own_optimizer(net_params):
@@ -340,7 +272,3 @@ def _plain_epoch(epoch):
         for key, value in epoch.items()
         if key != "batches" and not key.endswith(("_best", "_count"))
     }
-
-
-def _no_sink(text):
-    """Where skorch's messages go: the library does not print."""

@@ -1,0 +1,71 @@
+"""What is called back while a model trains: schedule, clipping, early stopping, progress bar, and the user's own."""
+
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler, PassthroughScoring
+from transformers import get_linear_schedule_with_warmup
+
+from skweight._engine.processes import world
+
+
+class StopTraining(Exception):  # noqa: N818 - no error
+    """Early stopping, distinguished from the user's Ctrl-C."""
+
+
+class _EarlyStopping(EarlyStopping):
+    def on_epoch_end(self, net, **kwargs):
+        # Processes whose losses differ in the last bit must not come to different conclusions.
+        net.history.record(self.monitor, net.world.broadcast(net.history[-1, self.monitor]))
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:
+            # skorch ends training with a KeyboardInterrupt; only this method's own may be caught.
+            if self.misses_ < self.patience:
+                raise
+            raise StopTraining from None
+
+
+class _ProgressBar(Callback):
+    def __init__(self, title, total):
+        self.title = title
+        self.total = total
+
+    def on_train_begin(self, net, **kwargs):
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=self.total, desc=self.title, unit="step")
+
+    def on_batch_end(self, net, training=False, loss=None, **kwargs):
+        if training:
+            self.bar_.set_postfix(epoch=len(net.history), loss=f"{loss.item():.3f}", refresh=False)
+            self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):
+        self.bar_.close()
+
+
+def make_callbacks(parameters, n_rows, *, early_stopping, title):
+    """Schedule, clipping, early stopping, progress bar, then the user's own."""
+    steps = parameters.max_epochs * -(-n_rows // parameters.batch_size)
+    schedule = LRScheduler(
+        policy=get_linear_schedule_with_warmup,
+        step_every="batch",
+        event_name=None,
+        num_warmup_steps=round(parameters.warmup_ratio * steps),
+        num_training_steps=steps,
+    )
+    callbacks = [("schedule", schedule)]
+    if parameters.max_grad_norm is not None:
+        callbacks.append(("clip_gradients", GradientNormClipping(parameters.max_grad_norm)))
+    if early_stopping:
+        stop = _EarlyStopping(patience=parameters.n_iter_no_change, threshold=0, load_best=True, sink=_no_sink)
+        callbacks += [
+            ("valid_loss", PassthroughScoring("valid_loss")),
+            ("valid_accuracy", PassthroughScoring("valid_accuracy", lower_is_better=False)),
+            ("early_stopping", stop),
+        ]
+    if parameters.verbose and world().rank == 0:
+        callbacks.append(("progress", _ProgressBar(title, steps)))
+    return [*callbacks, *(parameters.callbacks or [])]
+
+
+def _no_sink(text):
+    """Where skorch's messages go: the library does not print."""
