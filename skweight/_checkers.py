@@ -12,9 +12,11 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skweight import _engine
@@ -37,9 +39,15 @@ def fast_checker(passthrough):
     apart more surely: more so than an encoder, which has learnt to see past words.
     """
     if passthrough:
-        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-    words = TfidfVectorizer(preprocessor=_lower_case, ngram_range=(1, 2), sublinear_tf=True)
-    return make_pipeline(words, LogisticRegression(C=10, max_iter=300))
+        first, last = StandardScaler(), LogisticRegression(max_iter=300)
+    else:
+        first = TfidfVectorizer(preprocessor=_lower_case, ngram_range=(1, 2), sublinear_tf=True)
+        last = LogisticRegression(C=10, max_iter=300)
+    if get_config()["enable_metadata_routing"]:  # the last step alone gets the rows' weights, as without routing
+        last.set_fit_request(sample_weight=True)
+        if passthrough:
+            first.set_fit_request(sample_weight=False)
+    return make_pipeline(first, last)
 
 
 def _lower_case(text):
@@ -340,10 +348,15 @@ def _weight_params(checker, weight):
     """Arguments of a checker's fit that hand over the weights of its rows, if it can take them."""
     if has_fit_parameter(checker, "sample_weight"):
         return {"sample_weight": weight}
-    last = checker.steps[-1] if isinstance(checker, Pipeline) else None
-    # With metadata routing it is the user who says which step asks for weights.
-    if last and has_fit_parameter(last[1], "sample_weight") and not get_config()["enable_metadata_routing"]:
-        return {f"{last[0]}__sample_weight": weight}
+    if get_config()["enable_metadata_routing"]:
+        # Also where a step has not said whether it asks for them: scikit-learn's own error says how to.
+        routing = get_routing_for_object(checker)
+        asked = routing._get_param_names(method="fit", return_alias=True, ignore_self_request=False)
+        return {"sample_weight": weight} if "sample_weight" in asked else {}
+    if isinstance(checker, BaseSearchCV):
+        return _weight_params(checker.estimator, weight)
+    if isinstance(checker, Pipeline) and has_fit_parameter(checker.steps[-1][1], "sample_weight"):
+        return {f"{checker.steps[-1][0]}__sample_weight": weight}
     return {}
 
 
