@@ -258,7 +258,8 @@ class BaseCheckedClassifier(BaseTwoStageClassifier):
         Parameters
         ----------
         **params : dict
-            A parameter of a default checker replaces the None it stood for by that checker.
+            A parameter of a default checker replaces the None it stood for by that checker, but for one that comes with
+            this very None and is as it was, as all are in ``set_params(**get_params())``.
 
         Returns
         -------
@@ -267,7 +268,13 @@ class BaseCheckedClassifier(BaseTwoStageClassifier):
         super().set_params(**{name: value for name, value in params.items() if "__" not in name})
         nested = {name: value for name, value in params.items() if "__" in name}
         for name, checker in self._default_checkers().items():
-            if getattr(self, name) is None and any(key.startswith(name + "__") for key in nested):
+            own = {key: value for key, value in nested.items() if key.startswith(name + "__")}
+            if getattr(self, name) is not None or not own:
+                continue
+            default = {f"{name}__{key}": value for key, value in checker.get_params().items()}
+            if name in params and own == {key: default.get(key) for key in own}:
+                nested = {key: value for key, value in nested.items() if key not in own}
+            else:
                 setattr(self, name, checker)
         return super().set_params(**nested)
 

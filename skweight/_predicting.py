@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skweight import _engine, _storage
-from skweight._parameters import TrainingParameters
+from skweight._parameters import TrainingParameters, did_you_mean
 from skweight._rows.features import Features, check_features
 from skweight._rows.stream import predict_stream
 from skweight._rows.texts import check_texts
@@ -95,6 +95,30 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         if hasattr(X, "__next__"):
             return (self.classes_[batch.argmax(axis=1)] for batch in proba)
         return self.classes_[proba.argmax(axis=1)]
+
+    # -- parameters ----------------------------------------------------------------------------------------------------
+
+    def set_params(self, **params):
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params : dict
+            Those of an estimator among the parameters as ``parameter__its_parameter``.
+
+        Returns
+        -------
+        self : object
+        """
+        names = self._get_param_names()
+        for key in params:
+            name, nested, _ = key.partition("__")
+            if name not in names:
+                raise ValueError(f"Invalid parameter {name!r} for {type(self).__name__}. {did_you_mean(name, names)}")
+            value = params.get(name, getattr(self, name))
+            if nested and not hasattr(value, "set_params"):
+                raise ValueError(f"Invalid parameter {key!r}: {name}={value!r} has no parameters of its own.")
+        return super().set_params(**params)
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 

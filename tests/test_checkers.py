@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import QUICK, fit, parameters, quick, tfidf, watch
+from helpers import ALL, QUICK, fit, parameters, quick, tfidf, watch
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -39,6 +39,37 @@ def test_parameters_of_default_checkers_can_be_listed_and_set():
     assert clone(clf).quality_checker.max_epochs == 7
     with pytest.raises(ValueError, match="Invalid parameter 'epochs'"):
         DIMPClassifier().set_params(quality_checker__epochs=7)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_parameters_that_are_set_to_what_they_are_change_nothing(cls):
+    clf = cls("some/encoder", max_epochs=7)
+    before = clf.get_params(deep=False)
+    assert clf.set_params(**clf.get_params()).get_params(deep=False) == before
+    other = cls().set_params(**clf.get_params())
+    assert other.get_params(deep=False) == before
+
+
+def test_default_checkers_follow_after_their_parameters_were_set_to_what_they_are():
+    clf = IMPClassifier(lr=1e-3)
+    clf.set_params(**clf.get_params()).set_params(lr=2e-3)
+    assert clf.get_params()["diversity_checker__lr"] == 2e-3
+    changed = clf.set_params(**{**clf.get_params(), "diversity_checker__lr": 5e-5})
+    assert changed.set_params(lr=3e-3).diversity_checker.lr == 5e-5
+
+
+def test_one_parameter_of_a_default_checker_fixes_it_though_it_is_as_it_was():
+    clf = IMPClassifier(lr=1e-3).set_params(diversity_checker__lr=1e-3)
+    assert clf.set_params(lr=2e-3).get_params()["diversity_checker__lr"] == 1e-3
+
+
+@pytest.mark.parametrize("value", ["fast", "drop"])
+def test_parameters_of_a_checker_that_has_none_are_refused(value):
+    message = rf"Invalid parameter 'diversity_checker__lr': diversity_checker='{value}' has no parameters of its own"
+    with pytest.raises(ValueError, match=message):
+        IMPClassifier(diversity_checker=value).set_params(diversity_checker__lr=5e-5)
+    with pytest.raises(ValueError, match=message):
+        IMPClassifier().set_params(diversity_checker=value, diversity_checker__lr=5e-5)
 
 
 def test_checkers_are_cloned_and_seeded(tiny_encoder, toy):
