@@ -307,7 +307,7 @@ class WithDiversityChecker(BaseCheckedClassifier):
 
     def _default_checkers(self):
         own = {field.name: getattr(self, field.name) for field in fields(TrainingParameters)}
-        own |= {"real_weight": 0.0, "early_stopping": False, "random_state": None}
+        own |= {"real_weight": 0.0, "early_stopping": False, "random_state": None, "callbacks": None}
         return {**super()._default_checkers(), "diversity_checker": CrossEntropyClassifier(**own)}
 
     def _fit_diversity_checker(self, data, seed):

@@ -145,7 +145,8 @@ class TrainingParameters:
     compile : bool, default=False
         Whether to train through ``torch.compile``.
     callbacks : list of skorch callbacks, default=None
-        Added to the training loop.
+        Added to the training loop of this classifier, not of its checkers, as skorch takes them: objects, classes, or
+        pairs of a name and one of these. ``EarlyStopping`` among them ends the training.
     net_params : dict, default=None
         Further parameters of the skorch net, as ``{"optimizer__betas": (0.9, 0.98)}``.
     random_state : int, RandomState instance or None, default=None

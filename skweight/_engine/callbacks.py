@@ -6,21 +6,16 @@ from transformers import get_linear_schedule_with_warmup
 from skweight._engine.processes import world
 
 
-class StopTraining(Exception):  # noqa: N818 - no error
-    """Early stopping, distinguished from the user's Ctrl-C."""
+def stopped_early(net):
+    """Whether a KeyboardInterrupt is skorch's way to end a training early, and not the user's Ctrl-C."""
+    return any(isinstance(part, EarlyStopping) and part.misses_ == part.patience for _, part in net.callbacks_)
 
 
 class _EarlyStopping(EarlyStopping):
     def on_epoch_end(self, net, **kwargs):
         # Processes whose losses differ in the last bit must not come to different conclusions.
         net.history.record(self.monitor, net.world.broadcast(net.history[-1, self.monitor]))
-        try:
-            super().on_epoch_end(net, **kwargs)
-        except KeyboardInterrupt:
-            # skorch ends training with a KeyboardInterrupt; only this method's own may be caught.
-            if self.misses_ < self.patience:
-                raise
-            raise StopTraining from None
+        super().on_epoch_end(net, **kwargs)
 
 
 class _ProgressBar(Callback):

@@ -12,15 +12,16 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from skorch import NeuralNet
+from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.helper import predefined_split
 from torch.nn import functional
 
 from skweight._engine.batches import Batch, Batches, bucketed_batches, sorted_batches
-from skweight._engine.callbacks import StopTraining, make_callbacks
+from skweight._engine.callbacks import make_callbacks, stopped_early
 from skweight._engine.isolation import GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
+from skweight._engine.net_params import chosen_settings, own_optimizer
 from skweight._engine.processes import World, world
 from skweight._engine.shortcuts import first_token, quick_dropout, used_vocabulary
 from skweight._rows.tokens import TokenizedTexts
@@ -58,7 +59,7 @@ class StepWeights(Protocol):
         """Return factors of the batch's sample weights, of shape (n_rows,); leave the module as it was."""
 
 
-class _TextNet(NeuralNet):
+class _TextNet(NeuralNetClassifier):
     """skorch's loop around a transformers model and a :class:`skweight.losses.WeightedLoss`."""
 
     def __init__(self, module, *args, dtype, rng, world, step_weights, draws, **kwargs):
@@ -106,6 +107,8 @@ class _TextNet(NeuralNet):
         return self.module_(**x.inputs).logits
 
     def train_step(self, batch, **fit_params):
+        if not self.module_.training:  # a callback may have evaluated something
+            self._set_training(True)
         with self.draws():
             return self._take_step(batch)
 
@@ -213,9 +216,6 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     text = isinstance(data.tokens, TokenizedTexts)
     processes.check_same(data.tokens.ids if text else data.tokens.values, data.target)
     settings = {
-        "optimizer": torch.optim.AdamW,
-        "optimizer__weight_decay": parameters.weight_decay,
-        "optimizer__fused": device.type in ("cpu", "cuda"),  # one pass over the parameters instead of dozens
         "lr": parameters.lr,
         "batch_size": parameters.batch_size,
         "max_epochs": parameters.max_epochs,
@@ -223,19 +223,21 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         "train_split": None if valid is None else predefined_split(valid),
         "compile": parameters.compile,
         "verbose": 0,
-        **(parameters.net_params or {}),
+        "classes": range(module.config.num_labels),
+        "predict_nonlinearity": partial(torch.softmax, dim=-1),
+        **chosen_settings(parameters, device),
     }
     # All processes draw the same batches, but each its own dropout masks.
     with ExitStack() as stack:
         own_generator = stack.enter_context(quick_dropout(module, seed + processes.rank))
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
-        if text and not parameters.weight_decay and not _own_optimizer(parameters.net_params):
+        if text and not parameters.weight_decay and not own_optimizer(parameters.net_params):
             every = [data.tokens.ids] if valid is None else [data.tokens.ids, valid.tokens.ids]
             # Batches are padded with a token that need not occur in any text, nor be known to the embedding.
             stack.enter_context(used_vocabulary(module, np.concatenate([*every, [data.tokens.pad_id]])))
         net = _TextNet(
             first_token(module),
-            criterion,
+            criterion=criterion,
             dtype=resolve_precision(parameters.precision, device),
             rng=np.random.RandomState(seed),
             world=processes,
@@ -248,8 +250,9 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         try:
             # Not `partial_fit`, which swallows Ctrl-C and would hand back a half-trained model as a fitted one.
             net.fit_loop(data)
-        except StopTraining:
-            pass
+        except KeyboardInterrupt:
+            if not stopped_early(net):
+                raise
         finally:
             net.notify("on_train_end", X=data, y=None)
     module.zero_grad(set_to_none=True)
@@ -259,10 +262,6 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         weights=net.weights_.cpu().double().numpy(),
         best_epoch=int(dict(net.callbacks_)["early_stopping"].best_epoch_) if valid is not None else None,
     )
-
-
-def _own_optimizer(net_params):
-    return any(name.startswith("optimizer") for name in net_params or {})
 
 
 def _plain_epoch(epoch):
