@@ -130,11 +130,9 @@ class BaseTwoStageClassifier(BaseTextClassifier):
         checker : classifier
         proba : ndarray of shape (len(asked), n_classes)
         """
-        if not hasattr(checker, "predict_proba"):
-            raise TypeError(
-                f"{name} is {_class_name(checker)}, which has no predict_proba; weights need the probability of a "
-                "label. Wrap it in CalibratedClassifierCV, for example."
-            )
+        # Whether a stack or a search has predict_proba may depend on what it fits.
+        if not hasattr(type(checker), "predict_proba"):
+            _check_predicts_proba(name, checker)
         if isinstance(checker, FrozenEstimator):
             check_is_fitted(checker)
 
@@ -149,6 +147,7 @@ class BaseTwoStageClassifier(BaseTextClassifier):
                 return "checker", code_fingerprint(unfitted), unfitted, rows.X, rows.y, rows.sample_weight
 
             checker = self._cached(partial(_fit_on, checker, rows, title=name.replace("_", " ")), key)
+            _check_predicts_proba(name, checker)
         proba = self._cached(partial(_shared_proba, checker, asked, classes), lambda: (*key(), asked.X, classes))
         return checker, proba
 
@@ -316,6 +315,14 @@ class WithDiversityChecker(BaseCheckedClassifier):
             return Assessment()
         checker, proba = self._fit_checker("diversity_checker", data.synthetic, data, seed)
         return self._assessment("diversity", checker, proba, data)
+
+
+def _check_predicts_proba(name, checker):
+    if not hasattr(checker, "predict_proba"):
+        raise TypeError(
+            f"{name} is {_class_name(checker)}, which has no predict_proba; weights need the probability of a label. "
+            "Wrap it in CalibratedClassifierCV, for example."
+        )
 
 
 def _fit_on(checker, rows, *, title):
