@@ -5,7 +5,8 @@
 - On a CPU, dropout draws 16 random bits for a number where torch draws a double (:func:`quick_dropout`).
 
 The first and the last are context managers that change a model for a while, which only training may do: it owns its
-model. The second, which prediction takes too, leaves the model as it is, for other threads may be using it. Models that
+model. The second, which prediction takes too, leaves the model as it is, for other threads may be using it; so does
+:func:`evaluating`. Models that
 a shortcut does not know are left alone.
 """
 
@@ -212,6 +213,20 @@ def first_token(module):
     quick = copy.copy(last)
     quick.forward = MethodType(forward, quick)
     return _with_part(module, last, quick)
+
+
+def evaluating(module):
+    """Return the module itself if it is in evaluation mode, else a copy in that mode that shares its parameters.
+
+    The module is not touched: another thread may be training it, or predicting with it.
+    """
+    if not any(part.training for part in module.modules()):
+        return module
+    copies = {part: copy.copy(part) for part in module.modules()}
+    for twin in copies.values():
+        twin.training = False
+        twin._modules = {name: child and copies[child] for name, child in twin._modules.items()}
+    return copies[module]
 
 
 def _with_part(module, part, other):
