@@ -6,7 +6,7 @@ import torch
 from helpers import QUICK, WEIGHTED, UniformChecker, fit, parameters, quick, tfidf
 from sklearn import config_context, get_config
 from sklearn.base import clone
-from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -175,3 +175,19 @@ def test_unequal_weights_change_the_parameters(tiny_encoder, toy):
     weighted = fit(quick(IMPClassifier, tiny_encoder), toy)
     plain = fit(CrossEntropyClassifier(tiny_encoder, **QUICK), toy)
     assert not torch.equal(parameters(weighted), parameters(plain))
+
+
+@pytest.mark.parametrize("cls", WEIGHTED)
+def test_a_loaded_classifier_says_that_its_checkers_were_not_saved(cls, tiny_encoder, toy, tmp_path):
+    clf = fit(quick(cls, tiny_encoder), toy)
+    clf.save_pretrained(tmp_path)
+    loaded = cls.from_pretrained(tmp_path)
+    with pytest.raises(NotFittedError, match=rf"^This {cls.__name__} has no quality_checker_: .* not its checkers"):
+        loaded.compute_weights(toy["X"], toy["y"])
+    loaded.quality_checker_ = clf.quality_checker_
+    if cls is IMPClassifier:
+        with pytest.raises(NotFittedError, match="has no diversity_checker_"):
+            loaded.compute_weights(toy["X"], toy["y"])
+        loaded.diversity_checker_ = clf.diversity_checker_
+    weights = loaded.compute_weights(toy["X"], toy["y"])
+    np.testing.assert_allclose(weights, clf.compute_weights(toy["X"], toy["y"]))
