@@ -5,6 +5,7 @@ first use, as ``_engine.train``.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 _HOME = {
     "Head": "head",
@@ -30,7 +31,28 @@ _HOME = {
 __all__ = list(_HOME)
 
 
-def __getattr__(name):
-    if name in _HOME:
-        return getattr(importlib.import_module(f"skweight._engine.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:  # what type checkers and editors read: the same names
+    from skweight._engine.batches import LabelledRows as LabelledRows
+    from skweight._engine.head import Head as Head
+    from skweight._engine.head import make_head as make_head
+    from skweight._engine.isolation import plain_torch as plain_torch
+    from skweight._engine.isolation import quiet_transformers as quiet_transformers
+    from skweight._engine.loading import load_encoder as load_encoder
+    from skweight._engine.loading import load_module as load_module
+    from skweight._engine.loading import load_tokenizer as load_tokenizer
+    from skweight._engine.loading import load_trained as load_trained
+    from skweight._engine.loading import resolve_device as resolve_device
+    from skweight._engine.loading import resolve_precision as resolve_precision
+    from skweight._engine.prediction import embed as embed
+    from skweight._engine.prediction import predict_logits as predict_logits
+    from skweight._engine.probing import fit_last_layer as fit_last_layer
+    from skweight._engine.processes import join as join
+    from skweight._engine.processes import world as world
+    from skweight._engine.training import Training as Training
+    from skweight._engine.training import train as train
+else:
+
+    def __getattr__(name):
+        if name in _HOME:
+            return getattr(importlib.import_module(f"skweight._engine.{_HOME[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
