@@ -1,6 +1,7 @@
 """Train text classifiers on LLM-generated text, every row weighted by how much it helps on real text."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -21,12 +22,30 @@ _SUBMODULES = ("baselines", "datasets", "exceptions", "inspection", "losses", "m
 __all__ = [*_HOME, *_SUBMODULES]
 
 
-def __getattr__(name):
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    if name in _SUBMODULES:
-        return importlib.import_module(f"skweight.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:  # what type checkers and editors read: the same names
+    from skweight import baselines as baselines
+    from skweight import datasets as datasets
+    from skweight import exceptions as exceptions
+    from skweight import inspection as inspection
+    from skweight import losses as losses
+    from skweight import model_selection as model_selection
+    from skweight._imp import DIMPClassifier as DIMPClassifier
+    from skweight._imp import IMPClassifier as IMPClassifier
+    from skweight._opinion_pool import OpinionPoolClassifier as OpinionPoolClassifier
+    from skweight._pools import OpinionPool as OpinionPool
+    from skweight._pools import cross_fit_proba as cross_fit_proba
+    from skweight._weights import effective_sample_size as effective_sample_size
+    from skweight._weights import importance_weights as importance_weights
+    from skweight._weights import label_proba as label_proba
+    from skweight._weights import smooth_proba as smooth_proba
+else:
+
+    def __getattr__(name):
+        if name in _HOME:
+            return getattr(importlib.import_module(_HOME[name]), name)
+        if name in _SUBMODULES:
+            return importlib.import_module(f"skweight.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():

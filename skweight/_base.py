@@ -5,7 +5,7 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 
 from skweight import _engine, _storage
@@ -206,7 +206,7 @@ class BaseTextClassifier(BasePredictor):
             title=title,
             valid=None if data.validation is None else _engine.LabelledRows.of(data.validation),
             step_weights=self._step_weights(data, np.random.RandomState(seeds["steps"])),
-            callbacks=[clone(callback) for callback in self.callbacks or []],
+            callbacks=self.callbacks,
         )
         self._keep(data, weighting, module, tokenizer, training, stacked=stacked)
         return self

@@ -12,9 +12,11 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skweight import _engine
@@ -37,9 +39,15 @@ def fast_checker(passthrough):
     apart more surely: more so than an encoder, which has learnt to see past words.
     """
     if passthrough:
-        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-    words = TfidfVectorizer(preprocessor=_lower_case, ngram_range=(1, 2), sublinear_tf=True)
-    return make_pipeline(words, LogisticRegression(C=10, max_iter=300))
+        first, last = StandardScaler(), LogisticRegression(max_iter=300)
+    else:
+        first = TfidfVectorizer(preprocessor=_lower_case, ngram_range=(1, 2), sublinear_tf=True)
+        last = LogisticRegression(C=10, max_iter=300)
+    if get_config()["enable_metadata_routing"]:  # the last step alone gets the rows' weights, as without routing
+        last.set_fit_request(sample_weight=True)
+        if passthrough:
+            first.set_fit_request(sample_weight=False)
+    return make_pipeline(first, last)
 
 
 def _lower_case(text):
@@ -130,11 +138,9 @@ class BaseTwoStageClassifier(BaseTextClassifier):
         checker : classifier
         proba : ndarray of shape (len(asked), n_classes)
         """
-        if not hasattr(checker, "predict_proba"):
-            raise TypeError(
-                f"{name} is {_class_name(checker)}, which has no predict_proba; weights need the probability of a "
-                "label. Wrap it in CalibratedClassifierCV, for example."
-            )
+        # Whether a stack or a search has predict_proba may depend on what it fits.
+        if not hasattr(type(checker), "predict_proba"):
+            _check_predicts_proba(name, checker)
         if isinstance(checker, FrozenEstimator):
             check_is_fitted(checker)
 
@@ -149,6 +155,7 @@ class BaseTwoStageClassifier(BaseTextClassifier):
                 return "checker", code_fingerprint(unfitted), unfitted, rows.X, rows.y, rows.sample_weight
 
             checker = self._cached(partial(_fit_on, checker, rows, title=name.replace("_", " ")), key)
+            _check_predicts_proba(name, checker)
 
         def asked_key():
             return *key(), asked.X, classes
@@ -263,7 +270,8 @@ class BaseCheckedClassifier(BaseTwoStageClassifier):
         Parameters
         ----------
         **params : dict
-            A parameter of a default checker replaces the None it stood for by that checker.
+            A parameter of a default checker replaces the None it stood for by that checker, but for one that comes with
+            this very None and is as it was, as all are in ``set_params(**get_params())``.
 
         Returns
         -------
@@ -272,7 +280,13 @@ class BaseCheckedClassifier(BaseTwoStageClassifier):
         super().set_params(**{name: value for name, value in params.items() if "__" not in name})
         nested = {name: value for name, value in params.items() if "__" in name}
         for name, checker in self._default_checkers().items():
-            if getattr(self, name) is None and any(key.startswith(name + "__") for key in nested):
+            own = {key: value for key, value in nested.items() if key.startswith(name + "__")}
+            if getattr(self, name) is not None or not own:
+                continue
+            default = {f"{name}__{key}": value for key, value in checker.get_params().items()}
+            if name in params and own == {key: default.get(key) for key in own}:
+                nested = {key: value for key, value in nested.items() if key not in own}
+            else:
                 setattr(self, name, checker)
         return super().set_params(**nested)
 
@@ -305,7 +319,7 @@ class WithDiversityChecker(BaseCheckedClassifier):
 
     def _default_checkers(self):
         own = {field.name: getattr(self, field.name) for field in fields(TrainingParameters)}
-        own |= {"real_weight": 0.0, "early_stopping": False, "random_state": None}
+        own |= {"real_weight": 0.0, "early_stopping": False, "random_state": None, "callbacks": None}
         return {**super()._default_checkers(), "diversity_checker": CrossEntropyClassifier(**own)}
 
     def _fit_diversity_checker(self, data, seed):
@@ -314,6 +328,14 @@ class WithDiversityChecker(BaseCheckedClassifier):
             return Assessment()
         checker, proba = self._fit_checker("diversity_checker", data.synthetic, data, seed)
         return self._assessment("diversity", checker, proba, data)
+
+
+def _check_predicts_proba(name, checker):
+    if not hasattr(checker, "predict_proba"):
+        raise TypeError(
+            f"{name} is {_class_name(checker)}, which has no predict_proba; weights need the probability of a label. "
+            "Wrap it in CalibratedClassifierCV, for example."
+        )
 
 
 def _fit_on(checker, rows, *, title):
@@ -353,10 +375,15 @@ def _weight_params(checker, weight):
     """Arguments of a checker's fit that hand over the weights of its rows, if it can take them."""
     if has_fit_parameter(checker, "sample_weight"):
         return {"sample_weight": weight}
-    last = checker.steps[-1] if isinstance(checker, Pipeline) else None
-    # With metadata routing it is the user who says which step asks for weights.
-    if last and has_fit_parameter(last[1], "sample_weight") and not get_config()["enable_metadata_routing"]:
-        return {f"{last[0]}__sample_weight": weight}
+    if get_config()["enable_metadata_routing"]:
+        # Also where a step has not said whether it asks for them: scikit-learn's own error says how to.
+        routing = get_routing_for_object(checker)
+        asked = routing._get_param_names(method="fit", return_alias=True, ignore_self_request=False)
+        return {"sample_weight": weight} if "sample_weight" in asked else {}
+    if isinstance(checker, BaseSearchCV):
+        return _weight_params(checker.estimator, weight)
+    if isinstance(checker, Pipeline) and has_fit_parameter(checker.steps[-1][1], "sample_weight"):
+        return {f"{checker.steps[-1][0]}__sample_weight": weight}
     return {}
 
 

@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -49,17 +50,30 @@ class _BaseImportanceClassifier(BaseCheckedClassifier):
         -------
         weights : ndarray of shape (n_samples,)
             Of DIMP, what the rows would weigh in a next step, dropout apart.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier has no checkers: one that was loaded from a folder.
         """
         check_is_fitted(self)
+        checker = self._fitted_checker("quality_checker_")
         rows = self._check_inputs(X)[0]
-        quality = label_proba(self.quality_checker_, rows, y)
         return importance_weights(
-            smooth_proba(quality, self.smoothing, len(self.quality_checker_.classes_)),
+            smooth_proba(label_proba(checker, rows, y), self.smoothing, len(checker.classes_)),
             self._denominator(X, rows, y),
             gamma=self.gamma,
             clip=self.clip,
             normalize=None if self.normalize is None else "global",
         )
+
+    def _fitted_checker(self, name):
+        if not hasattr(self, name):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no {name}: a folder that save_pretrained wrote holds the model, not "
+                "its checkers. Fit it again, or pickle a classifier whose checkers you need."
+            )
+        return getattr(self, name)
 
     def _denominator(self, X, rows, y):
         """Probabilities that the weights divide by, of the labels `y` of the rows `X`, in checked form `rows`."""
@@ -130,7 +144,9 @@ class IMPClassifier(_BaseImportanceClassifier, WithDiversityChecker):
         return Weighting({"sample_weight": weights * data.synthetic.mean_one_weight}, quality.learnt | diversity.learnt)
 
     def _denominator(self, X, rows, y):
-        return label_proba(self.diversity_checker_, rows, y) if hasattr(self, "diversity_checker_") else None
+        if self.diversity_checker == "drop":
+            return None
+        return label_proba(self._fitted_checker("diversity_checker_"), rows, y)
 
 
 @estimator

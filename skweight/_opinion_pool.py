@@ -352,6 +352,12 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         proba[:, known] = pool.predict_proba(opinions)
         return proba
 
+    def _predict_log_proba_of_tokens(self, tokens, name="X"):
+        if self._has_student:
+            return super()._predict_log_proba_of_tokens(tokens, name)
+        # A class that no expert knows has probability 0, whose logarithm must be finite too.
+        return np.log(np.maximum(self._predict_proba_of_tokens(tokens, name), np.finfo(np.float64).tiny))
+
     def save_pretrained(self, folder, *, training=True):
         """Save the student as a Hugging Face folder that also opens with ``transformers.pipeline``.
 

@@ -5,9 +5,11 @@ default it changes; everything else comes from its bases, descriptions included.
 """
 
 import dataclasses
+import functools
 import inspect
 import os
 import re
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, ClassVar, dataclass_transform
 
@@ -35,6 +37,7 @@ def estimator(cls):
     """
     documented = cls.__doc__ is not None  # python -OO removes docstrings
     cls = dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
+    cls.__init__ = _naming_the_nearest(cls.__init__, [field.name for field in dataclasses.fields(cls)])
     constraints = [vars(base).get("_parameter_constraints", {}) for base in reversed(cls.__mro__)]
     cls._parameter_constraints = {name: allowed for own in constraints for name, allowed in own.items()}
     if documented:
@@ -51,6 +54,25 @@ def estimator(cls):
         order = [signature.parameters[name] for name in ("self", *parameters)]
         cls.__init__.__signature__ = signature.replace(parameters=order)
     return cls
+
+
+def _naming_the_nearest(init, names):
+    @functools.wraps(init)
+    def __init__(self, *args, **kwargs):  # noqa: N807
+        for name in kwargs:
+            if name not in names:
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}. {did_you_mean(name, names)}")
+        init(self, *args, **kwargs)
+
+    return __init__
+
+
+def did_you_mean(name, names):
+    """Which names an unknown one may stand for, as a sentence; all of them if none is alike."""
+    alike = get_close_matches(name, names)
+    if alike:
+        return f"Did you mean {' or '.join(repr(other) for other in alike)}?"
+    return f"There are {', '.join(sorted(names))}."
 
 
 def _merged_entries(cls, section):
@@ -128,7 +150,9 @@ class TrainingParameters:
     checkpoint_steps : int, default=500
         Training steps from one checkpoint to the next.
     callbacks : list of skorch callbacks, default=None
-        Added to the training loop. With `checkpoint_dir` each needs ``state_dict`` and ``load_state_dict``.
+        Added to the training loop of this classifier, not of its checkers, as skorch takes them: objects, classes, or
+        pairs of a name and one of these. ``EarlyStopping`` among them ends the training. With `checkpoint_dir` each
+        needs ``state_dict`` and ``load_state_dict``.
     net_params : dict, default=None
         Further parameters of the skorch net, as ``{"optimizer__betas": (0.9, 0.98)}``.
     random_state : int, RandomState instance or None, default=None

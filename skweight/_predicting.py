@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skweight import _engine, _storage
-from skweight._parameters import TrainingParameters
+from skweight._parameters import TrainingParameters, did_you_mean
 from skweight._rows.features import Features, check_features
 from skweight._rows.stream import predict_stream
 from skweight._rows.texts import check_texts
@@ -51,31 +51,56 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         >>> [proba.shape for proba in clf.predict_proba(X[i : i + 20] for i in range(0, 50, 20))]
         [(20, 2), (20, 2), (10, 2)]
         """
+        return self._predict_rows(X, self._predict_proba_of_tokens)
+
+    def predict_log_proba(self, X):
+        """Logarithms of the class probabilities; of a probability that underflows too, as they come from the logits.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features), or iterator of such batches
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes), float64, or generator of such arrays
+            Finite. Columns in the order of ``classes_``.
+        """
+        return self._predict_rows(X, self._predict_log_proba_of_tokens)
+
+    def _predict_rows(self, X, predict_tokens):
         check_is_fitted(self)
         if hasattr(X, "__next__"):
             return predict_stream(
                 X,
                 check=self._check_inputs,
                 encode=self._encode_rows,
-                predict_proba=self._predict_proba_of_tokens,
+                predict=predict_tokens,
                 n_classes=len(self.classes_),
                 max_length=self.max_length,
             )
         tokens = self._encode_rows(self._check_inputs(X)[0])
         if not self._passthrough:
             warn_if_truncated(tokens, self.max_length)
-        return self._predict_proba_of_tokens(tokens)
+        return predict_tokens(tokens)
 
     def _encode_rows(self, rows):
         own = (self.max_length, self._token_source)
         return Features(rows) if self._passthrough else tokenize(rows, self.tokenizer_, *own)
 
     def _predict_proba_of_tokens(self, tokens, name="X"):
+        proba = np.exp(self._shifted_logits(tokens, name))
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def _predict_log_proba_of_tokens(self, tokens, name="X"):
+        logits = self._shifted_logits(tokens, name)
+        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    def _shifted_logits(self, tokens, name):
         if not self._passthrough:
             check_paired(tokens, self.text_pairs_, type(self).__name__, name)
         logits = _engine.predict_logits(self.module_, tokens).astype(np.float64)
-        proba = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return proba / proba.sum(axis=1, keepdims=True)
+        return logits - logits.max(axis=1, keepdims=True)
 
     def predict(self, X):
         """Most probable class of each row.
@@ -95,6 +120,30 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         if hasattr(X, "__next__"):
             return (self.classes_[batch.argmax(axis=1)] for batch in proba)
         return self.classes_[proba.argmax(axis=1)]
+
+    # -- parameters ----------------------------------------------------------------------------------------------------
+
+    def set_params(self, **params):
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params : dict
+            Those of an estimator among the parameters as ``parameter__its_parameter``.
+
+        Returns
+        -------
+        self : object
+        """
+        names = self._get_param_names()
+        for key in params:
+            name, nested, _ = key.partition("__")
+            if name not in names:
+                raise ValueError(f"Invalid parameter {name!r} for {type(self).__name__}. {did_you_mean(name, names)}")
+            value = params.get(name, getattr(self, name))
+            if nested and not hasattr(value, "set_params"):
+                raise ValueError(f"Invalid parameter {key!r}: {name}={value!r} has no parameters of its own.")
+        return super().set_params(**params)
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,42 @@ __all__ = [
 ]
 
 
+_ONE_PER_ROW = ("target", "sample_weight", "is_real", "log_quality", "log_diversity")
+
+
+def _check_rows(logits, columns):
+    """Refuse columns that do not go with the logits."""
+    if logits.ndim != 2:
+        raise ValueError(f"logits must have the shape (n_rows, n_classes), got {tuple(logits.shape)}.")
+    for name, values in columns.items():
+        if values is not None:
+            further = () if name in _ONE_PER_ROW else tuple(getattr(values, "shape", ()))[1:]
+            further = logits.shape[1:] if name == "target_proba" else further
+            _check_shape(name, values, (len(logits), *further))
+            _check_values(name, values)
+
+
+def _check_shape(name, values, expected):
+    found = tuple(getattr(values, "shape", ()))
+    if found != tuple(expected):
+        raise ValueError(f"{name} must have the shape {tuple(expected)} beside these logits, got {found}.")
+
+
+def _check_values(name, values):
+    """Refuse probabilities in place of their logarithms, and the reverse."""
+    # A GPU would be waited for in every step, a compiled graph cut in two.
+    if values.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    if name in ("log_quality", "log_diversity"):
+        wrong, advice = values > 1e-3, "the logarithm of a probability is at most 0. Pass proba.log()."
+    elif name == "target_proba":
+        wrong, advice = values < 0, "a probability is at least 0. Pass neither logarithms nor logits."
+    else:
+        return
+    if wrong.any():
+        raise ValueError(f"{name} holds {values[wrong][0].item():.4g}, but {advice}")
+
+
 def _no_weight(self, log_p, **columns):
     raise NotImplementedError(f"{type(self).__name__} must say what a row weighs: override weight.")
 
@@ -107,12 +143,19 @@ class WeightedLoss(nn.Module):
         Returns
         -------
         weight, cross_entropy : Tensor of shape (n_rows,)
+
+        Raises
+        ------
+        ValueError
+            If a shape is not as above: it would broadcast to another loss. On a CPU also if the logarithm of a
+            probability is positive; on a GPU values are not looked at, as every step would have to wait for them.
         """
         columns = self._read(log_quality=log_quality, log_diversity=log_diversity, **columns)
+        _check_rows(logits, {"target": target, "sample_weight": sample_weight, "is_real": is_real, **columns})
         with torch.autocast(logits.device.type, enabled=False):
             log_proba = (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(dim=-1)
             log_p = log_proba.gather(-1, target[:, None])[:, 0]
-            weight = self.weight(log_p, **columns) if is_real is None else self._mixed_weight(log_p, is_real, columns)
+            weight = self._weight(log_p, columns) if is_real is None else self._mixed_weight(log_p, is_real, columns)
             if sample_weight is not None:
                 weight = weight * sample_weight
             return weight, self._cross_entropy(log_proba, log_p, columns)
@@ -133,11 +176,16 @@ class WeightedLoss(nn.Module):
                 raise ValueError(f"{type(self).__name__} needs {name}.")
         return {name: given[name] for name in read}
 
+    def _weight(self, log_p, columns):
+        weight = self.weight(log_p, **columns)
+        _check_shape(f"what {type(self).__name__}.weight returns", weight, log_p.shape)
+        return weight
+
     def _mixed_weight(self, log_p, is_real, columns):
         # Only the other rows enter the clip and the normalisation; a batch of real rows alone weighs one each.
         weight, other = torch.ones_like(log_p), ~is_real
         if other.any():
-            synthetic = self.weight(log_p[other], **{name: values[other] for name, values in columns.items()})
+            synthetic = self._weight(log_p[other], {name: values[other] for name, values in columns.items()})
             weight = weight * synthetic.detach().mean()
             weight = weight.masked_scatter(other, synthetic.to(weight.dtype))
         return weight

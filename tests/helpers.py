@@ -269,7 +269,7 @@ def watch(monkeypatch, owner, name):
 
 
 class Record(list):
-    """A list for callbacks to write to. Estimators clone their callbacks; the clones write to the same list."""
+    """A list for callbacks to write to. A search clones estimators with their callbacks; all write to the same list."""
 
     def __deepcopy__(self, memo):
         return self

@@ -35,6 +35,11 @@ class Walk(ast.NodeVisitor):
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
 
+    def visit_If(self, node):
+        # What only a type checker reads is not imported.
+        for part in node.orelse if ast.unparse(node.test) == "TYPE_CHECKING" else ast.iter_child_nodes(node):
+            self.visit(part)
+
     def visit_Import(self, node):
         self.imports |= {(alias.name, bool(self.functions)) for alias in node.names}
 
@@ -127,6 +132,10 @@ def test_the_walk_sees_imports_in_all_their_forms():
         "import os.path, torch\n"
         "from sklearn.base import clone\n"
         "from skweight import _engine\n"
+        "if TYPE_CHECKING:\n"
+        "    import pandas\n"
+        "else:\n"
+        "    import numpy\n"
         "from . import _base\n"
         "from ._weights import label_proba\n"
         "class A:\n"
@@ -135,7 +144,7 @@ def test_the_walk_sees_imports_in_all_their_forms():
     )
     found = Walk(source, "skweight")
     assert found.imported(lazily=True) == {"matplotlib.pyplot"}
-    assert found.third_party(lazily=False) == {"torch", "sklearn"}
+    assert found.third_party(lazily=False) == {"torch", "sklearn", "numpy"}
     assert found.own() == {"skweight._engine", "skweight._base", "skweight._weights"}
     assert Walk("from .. import _base\nfrom .._engine import train\n", "skweight.baselines").own() == {
         "skweight._base",

@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from skweight.baselines import CrossEntropyClassifier
 
-METHODS = ("predict_proba", "predict")
+METHODS = ("predict_proba", "predict_log_proba", "predict")
 
 
 def in_batches(X, size):

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from helpers import QUICK, fit, parameters, quick, tfidf, watch
+from helpers import ALL, QUICK, fit, parameters, quick, tfidf, watch
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-import skweight._base
+import skweight._predicting
 from skweight import DIMPClassifier, IMPClassifier, label_proba
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning
@@ -39,6 +39,37 @@ def test_parameters_of_default_checkers_can_be_listed_and_set():
     assert clone(clf).quality_checker.max_epochs == 7
     with pytest.raises(ValueError, match="Invalid parameter 'epochs'"):
         DIMPClassifier().set_params(quality_checker__epochs=7)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_parameters_that_are_set_to_what_they_are_change_nothing(cls):
+    clf = cls("some/encoder", max_epochs=7)
+    before = clf.get_params(deep=False)
+    assert clf.set_params(**clf.get_params()).get_params(deep=False) == before
+    other = cls().set_params(**clf.get_params())
+    assert other.get_params(deep=False) == before
+
+
+def test_default_checkers_follow_after_their_parameters_were_set_to_what_they_are():
+    clf = IMPClassifier(lr=1e-3)
+    clf.set_params(**clf.get_params()).set_params(lr=2e-3)
+    assert clf.get_params()["diversity_checker__lr"] == 2e-3
+    changed = clf.set_params(**{**clf.get_params(), "diversity_checker__lr": 5e-5})
+    assert changed.set_params(lr=3e-3).diversity_checker.lr == 5e-5
+
+
+def test_one_parameter_of_a_default_checker_fixes_it_though_it_is_as_it_was():
+    clf = IMPClassifier(lr=1e-3).set_params(diversity_checker__lr=1e-3)
+    assert clf.set_params(lr=2e-3).get_params()["diversity_checker__lr"] == 1e-3
+
+
+@pytest.mark.parametrize("value", ["fast", "drop"])
+def test_parameters_of_a_checker_that_has_none_are_refused(value):
+    message = rf"Invalid parameter 'diversity_checker__lr': diversity_checker='{value}' has no parameters of its own"
+    with pytest.raises(ValueError, match=message):
+        IMPClassifier(diversity_checker=value).set_params(diversity_checker__lr=5e-5)
+    with pytest.raises(ValueError, match=message):
+        IMPClassifier().set_params(diversity_checker=value, diversity_checker__lr=5e-5)
 
 
 def test_checkers_are_cloned_and_seeded(tiny_encoder, toy):
@@ -75,7 +106,7 @@ def test_checkers_are_not_part_of_the_trained_model(tiny_encoder, toy):
 
 
 def test_texts_are_tokenised_once_for_all_checkers_on_the_same_encoder(tiny_encoder, toy, monkeypatch):
-    tokenised = watch(monkeypatch, skweight._base, "tokenize")
+    tokenised = watch(monkeypatch, skweight._predicting, "tokenize")
     fit(IMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1), toy)
     assert sorted(len(call.texts) for call in tokenised) == [6, 12]
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from helpers import QUICK, WEIGHTED, UniformChecker, fit, parameters, quick, tfidf
-from sklearn import config_context
+from sklearn import config_context, get_config
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -76,14 +78,49 @@ def test_fast_diversity_checker_reads_pairs_and_numbers(tiny_encoder, toy):
     np.testing.assert_allclose(clf.diversity_proba_, label_proba(expected, X, toy["y"]))
 
 
+def asking(checker):
+    """A pipeline whose last step asks for the weights of its rows, to fit and to score, if metadata routing is on."""
+    if get_config()["enable_metadata_routing"]:
+        checker[-1].set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    return checker
+
+
+@pytest.mark.parametrize("wrap", [lambda checker: checker, lambda checker: GridSearchCV(checker, {}, cv=2)])
 @pytest.mark.parametrize("routing", [False, True])
-def test_last_step_of_a_pipeline_gets_the_weights_of_the_rows(routing, tiny_encoder, toy):
+def test_last_step_of_a_pipeline_gets_the_weights_of_the_rows(routing, wrap, tiny_encoder, toy):
     weight = np.linspace(0.1, 3, 12)
     with config_context(enable_metadata_routing=routing):
-        clf = fit(quick(IMPClassifier, tiny_encoder, diversity_checker=tfidf()), toy, sample_weight=weight)
-    own = {} if routing else {"logisticregression__sample_weight": weight / weight.mean()}
-    diversity = tfidf().fit(toy["X"], toy["y"], **own)
+        clf = quick(IMPClassifier, tiny_encoder, diversity_checker=wrap(asking(tfidf())))
+        fit(clf, toy, sample_weight=weight)
+    diversity = tfidf().fit(toy["X"], toy["y"], logisticregression__sample_weight=weight / weight.mean())
     np.testing.assert_allclose(clf.diversity_proba_, label_proba(diversity, toy["X"], toy["y"]))
+
+
+def test_a_step_that_does_not_say_whether_it_asks_for_weights_is_an_error_of_scikit_learn(tiny_encoder, toy, routing):
+    clf = quick(IMPClassifier, tiny_encoder, diversity_checker=tfidf())
+    with pytest.raises(UnsetMetadataPassedError, match="set_fit_request"):
+        fit(clf, toy, sample_weight=np.linspace(0.1, 3, 12))
+    clf.diversity_checker[-1].set_fit_request(sample_weight=False)
+    fit(clf, toy, sample_weight=np.linspace(0.1, 3, 12))
+    unweighted = tfidf().fit(toy["X"], toy["y"])
+    np.testing.assert_allclose(clf.diversity_proba_, label_proba(unweighted, toy["X"], toy["y"]))
+
+
+@pytest.mark.parametrize("encoder", ["texts", "passthrough"])
+def test_fast_diversity_checker_gets_the_weights_with_routing_and_without(encoder, tiny_encoder, toy):
+    weight, proba = np.linspace(0.1, 3, 12), []
+    if encoder == "passthrough":
+        rng = np.random.RandomState(0)
+        toy |= {name: rng.normal(size=(len(toy[name]), 3)) for name in ("X", "real_X")}
+    for routing in (False, True):
+        with config_context(enable_metadata_routing=routing):
+            clf = quick(IMPClassifier, tiny_encoder, quality_checker=UniformChecker(), diversity_checker="fast")
+            clf.set_params(**({"encoder": encoder} if encoder == "passthrough" else {}))
+            proba.append(fit(clone(clf), toy).diversity_proba_)
+            proba.append(fit(clone(clf), toy, sample_weight=weight).diversity_proba_)
+    np.testing.assert_array_equal(proba[0], proba[2])
+    np.testing.assert_array_equal(proba[1], proba[3])
+    assert not np.allclose(proba[0], proba[1])
 
 
 def test_dimp_weights_of_the_last_step_use_the_model_of_that_step(tiny_encoder, toy):
@@ -138,3 +175,19 @@ def test_unequal_weights_change_the_parameters(tiny_encoder, toy):
     weighted = fit(quick(IMPClassifier, tiny_encoder), toy)
     plain = fit(CrossEntropyClassifier(tiny_encoder, **QUICK), toy)
     assert not torch.equal(parameters(weighted), parameters(plain))
+
+
+@pytest.mark.parametrize("cls", WEIGHTED)
+def test_a_loaded_classifier_says_that_its_checkers_were_not_saved(cls, tiny_encoder, toy, tmp_path):
+    clf = fit(quick(cls, tiny_encoder), toy)
+    clf.save_pretrained(tmp_path)
+    loaded = cls.from_pretrained(tmp_path)
+    with pytest.raises(NotFittedError, match=rf"^This {cls.__name__} has no quality_checker_: .* not its checkers"):
+        loaded.compute_weights(toy["X"], toy["y"])
+    loaded.quality_checker_ = clf.quality_checker_
+    if cls is IMPClassifier:
+        with pytest.raises(NotFittedError, match="has no diversity_checker_"):
+            loaded.compute_weights(toy["X"], toy["y"])
+        loaded.diversity_checker_ = clf.diversity_checker_
+    weights = loaded.compute_weights(toy["X"], toy["y"])
+    np.testing.assert_allclose(weights, clf.compute_weights(toy["X"], toy["y"]))

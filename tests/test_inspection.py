@@ -2,9 +2,17 @@ import sys
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skweight._cli.weights_table import extreme_rows
+from skweight.baselines import CrossEntropyClassifier
 from skweight.inspection import WeightDisplay
 
 matplotlib.use("Agg")
@@ -29,11 +37,66 @@ def test_weights_without_groups_are_one_group():
     assert (row["group"], row["rows"]) == ("all rows", 2)
 
 
-def test_display_reads_a_fitted_classifier():
-    class Fitted:
-        sample_weight_ = np.array([1.0, 2.0])
+@pytest.mark.parametrize(
+    "nothing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT], ids=["None", "NaN", "float32", "NA", "NaT"]
+)
+def test_rows_without_a_group_are_the_group_missing(nothing):
+    groups = ["a", nothing, "a", nothing]
+    for container in (groups, pd.Series(groups, dtype=object, index=[3, 1, 2, 0])):
+        table = WeightDisplay.from_weights([1.0, 2.0, 1.0, 4.0], groups=container).table()
+        assert [(row["group"], row["rows"], row["mean_weight"]) for row in table] == [
+            ("missing", 2, 3.0),
+            ("a", 2, 1.0),
+        ]
 
-    assert [row["group"] for row in WeightDisplay.from_estimator(Fitted(), groups=["a", "b"]).table()] == ["b", "a"]
+
+def test_groups_may_be_numbers_categories_or_mixed():
+    for groups in ([1, "1", True], np.array([0.5, np.nan, 2]), pd.Series(["b", None, "a"], dtype="category")):
+        assert len(WeightDisplay.from_weights([1.0, 2.0, 3.0], groups=groups).table()) in (2, 3)
+
+
+# -- estimators -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rows():
+    X = np.random.RandomState(0).normal(size=(40, 3))
+    return X, X[:, 0] > 0
+
+
+def classifier():
+    return CrossEntropyClassifier("passthrough", max_epochs=1, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda clf: clf,
+        lambda clf: make_pipeline(StandardScaler(), clf),
+        lambda clf: GridSearchCV(clf, {"lr": [1e-3]}, cv=2),
+        lambda clf: GridSearchCV(make_pipeline(StandardScaler(), clf), {}, cv=2),
+        lambda clf: Pipeline([("search", GridSearchCV(clf, {}, cv=2))]),
+        lambda clf: TunedThresholdClassifierCV(clf, cv=2),
+    ],
+    ids=["alone", "pipeline", "search", "search over a pipeline", "pipeline of a search", "threshold"],
+)
+def test_the_classifier_inside_is_found_once_it_is_fitted(wrap, rows):
+    estimator = wrap(classifier())
+    with pytest.raises(NotFittedError):
+        WeightDisplay.from_estimator(estimator)
+    (row,) = WeightDisplay.from_estimator(estimator.fit(*rows)).table()
+    assert row["rows"] == 40
+
+
+def test_the_classifier_inside_a_frozen_one_is_found(numeric_classifier):
+    assert len(WeightDisplay.from_estimator(FrozenEstimator(numeric_classifier)).weights) == 40
+
+
+@pytest.mark.parametrize("wrap", [lambda clf: clf, lambda clf: GridSearchCV(clf, {}, cv=2)])
+def test_an_estimator_without_weights_is_refused_by_name(wrap, rows):
+    fitted = wrap(LogisticRegression()).fit(*rows)
+    with pytest.raises(TypeError, match=f"^{type(fitted).__name__} has no sample_weight_"):
+        WeightDisplay.from_estimator(fitted)
 
 
 def test_lengths_must_agree():
@@ -50,6 +113,80 @@ def test_plot_labels_every_group_with_its_size_and_draws_where_told():
     assert display.ax_ is ax
     assert display.figure_ is figure
     plt.close(figure)
+
+
+def drawn(weights, groups=None):
+    import matplotlib.pyplot as plt
+
+    display = WeightDisplay.from_weights(weights, groups=groups).plot()
+    plt.close(display.figure_)
+    return display.ax_
+
+
+def test_the_axis_is_logarithmic_with_a_line_at_one_and_points_for_rows_far_out():
+    weights = [*np.linspace(0.5, 2, 100), 1e-3, 50.0]
+    ax = drawn(weights)
+    assert ax.get_xscale() == "log"
+    (at_one,) = (line for line in ax.lines if line.get_linestyle() == "--")
+    assert list(at_one.get_xdata()) == [1.0, 1.0]
+    points = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "."])
+    assert {1e-3, 50.0} <= set(points)
+    low, high = ax.get_xlim()
+    assert low < 1e-3
+    assert high > 50
+
+
+def test_rows_that_weigh_nothing_have_a_place_on_the_axis():
+    ax = drawn([0.0, 0.0, 0.02, 1.0, 3.0])
+    low, high = ax.get_xlim()
+    assert low < 0 < 3 < high
+    assert low > -0.02  # no room for weights below zero, of which there are none
+    drawn([0.0, 0.0])
+
+
+def test_colour_says_on_which_side_of_one_the_median_is_and_the_picture_says_so():
+    ax = drawn([0.2, 0.3, 2.0, 3.0, 4.0, 5.0], groups=list("aabbcc"))
+    assert len({patch.get_facecolor() for patch in ax.patches}) == 2
+    light, heavy, heaviest = (patch.get_facecolor() for patch in ax.patches)
+    assert heavy == heaviest != light
+    assert "blue: median above 1; orange: below" in ax.get_title(loc="left")
+
+
+def test_a_name_of_a_group_is_shown_as_it_is():
+    ax = drawn([1.0, 2.0], groups=["$x_1", "<b>"])
+    ax.figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["$x_1 (1)", "<b> (1)"]
+
+
+# -- notebooks and terminals ------------------------------------------------------------------------------------------
+
+
+def test_a_notebook_shows_the_picture_and_a_terminal_the_table():
+    display = WeightDisplay.from_weights([1.5, 1.3, 0.2], groups=["a", "a", "<script>"])
+    assert display._repr_png_().startswith(b"\x89PNG")
+    page = display._repr_html_()
+    assert page.startswith("<img ")
+    assert 'src="data:image/png;base64,' in page
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+    assert repr(display).splitlines()[1].split() == ["a", "2", "1.400", "1.400", "2.0"]
+
+
+def test_a_notebook_that_shows_the_figure_does_not_get_the_picture_twice():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    display = WeightDisplay.from_weights([1.0, 2.0])
+    display._repr_html_()
+    assert plt.get_fignums() == before
+    plt.close(display.plot().figure_)
+    assert display._repr_png_() is None
+    assert display._repr_html_() is None
+
+
+def test_without_matplotlib_a_notebook_shows_the_table(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert WeightDisplay.from_weights([1.0])._repr_html_() is None
 
 
 def test_missing_matplotlib_names_the_extra(monkeypatch):

@@ -1,6 +1,7 @@
 """What losses do with a column beside the logits: probabilities as targets, weights of the caller, real rows."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,15 @@ import torch
 from helpers import DIVERSITY, LOGITS, MODEL, QUALITY, TARGET, float64, loss_name
 from torch.nn import functional
 
-from skweight.losses import DIMPLoss, DistillationLoss, FocalLoss, IMPLoss, WeightedCrossEntropy
+from skweight.losses import (
+    DIMPLoss,
+    DistillationLoss,
+    FocalLoss,
+    IMPLoss,
+    WeightedCrossEntropy,
+    WeightedLoss,
+    _check_rows,
+)
 
 # -- probabilities as targets -----------------------------------------------------------------------------------------
 
@@ -164,3 +173,69 @@ def test_a_real_row_adds_nothing_to_the_gradient_of_the_other_rows():
     (grad,) = torch.autograd.grad(FocalLoss(detach=False)(logits, TARGET, **REAL), logits)
     # As without a real row; third row: -2 * (0.5 + 0.25) / 2 * 0.8 / 3
     np.testing.assert_allclose(grad[:, 0], [-0.141096, -0.038813, -0.2], atol=1e-6)
+
+
+# -- shapes and values that do not go together ------------------------------------------------------------------------
+
+GIVEN = {"target": TARGET, "log_quality": QUALITY.log(), "log_diversity": DIVERSITY.log()}
+
+
+@pytest.mark.parametrize("name", ["target", "log_quality", "log_diversity", "sample_weight", "is_real"])
+@pytest.mark.parametrize("shape", [(3, 1), (1,), (1, 3), ()], ids=str)
+def test_a_column_that_would_broadcast_is_refused_with_both_shapes(name, shape):
+    wrong = torch.ones(shape, dtype=torch.long) - 1
+    message = rf"{name} must have the shape \(3,\) .* got {re.escape(str(shape))}"
+    with pytest.raises(ValueError, match=message):
+        IMPLoss()(float64(LOGITS), **{**GIVEN, name: wrong})
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 2, 4)], ids=str)
+def test_logits_of_other_than_two_dimensions_are_refused(shape):
+    with pytest.raises(ValueError, match=rf"logits must have the shape .* got {re.escape(str(shape))}"):
+        WeightedCrossEntropy()(torch.zeros(shape), TARGET)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (3, 1), (2,), (3, 2, 1)], ids=str)
+def test_target_probabilities_have_the_shape_of_the_logits(shape):
+    with pytest.raises(ValueError, match=rf"target_proba must have the shape \(3, .* got {re.escape(str(shape))}"):
+        DistillationLoss()(float64(LOGITS), TARGET, target_proba=torch.full(shape, 0.5))
+
+
+class OwnLoss(WeightedLoss):
+    columns = ("embedding",)
+
+    def weight(self, log_p, embedding):
+        return embedding
+
+
+def test_a_column_of_an_own_loss_has_one_entry_for_each_row():
+    with pytest.raises(ValueError, match=r"embedding must have the shape \(3, 7\) .* got \(2, 7\)"):
+        OwnLoss()(float64(LOGITS), TARGET, embedding=torch.ones(2, 7))
+
+
+@pytest.mark.parametrize("is_real", [None, torch.tensor([False, False, True])])
+def test_weights_of_an_own_loss_that_would_broadcast_are_refused(is_real):
+    with pytest.raises(ValueError, match=r"OwnLoss\.weight returns must have the shape \(\d,\) .* got \(\d, 1\)"):
+        OwnLoss()(float64(LOGITS), TARGET, embedding=torch.ones(3, 1), is_real=is_real)
+
+
+@pytest.mark.parametrize("name", ["log_quality", "log_diversity"])
+def test_probabilities_in_place_of_logarithms_are_refused(name):
+    with pytest.raises(ValueError, match=rf"{name} holds 0\.9, but the logarithm of a probability is at most 0"):
+        IMPLoss()(float64(LOGITS), **{**GIVEN, name: float64([math.nan, 0.9, -math.inf])})
+
+
+def test_the_logarithm_of_a_probability_that_was_rounded_above_one_is_taken():
+    weight, _ = IMPLoss().rows(float64(LOGITS), **{**GIVEN, "log_quality": float64([1e-6, -1.0, -math.inf])})
+    assert weight.isfinite().all()
+
+
+def test_logarithms_in_place_of_target_probabilities_are_refused():
+    with pytest.raises(ValueError, match=r"target_proba holds -0\.1054, but a probability is at least 0"):
+        DistillationLoss()(float64(LOGITS), TARGET, target_proba=TARGET_PROBA.log())
+
+
+def test_values_on_another_device_are_not_waited_for():
+    # A meta tensor has no values: to read one is an error.
+    logits = float64(LOGITS).to("meta")
+    _check_rows(logits, {"log_quality": QUALITY.to("meta"), "target_proba": TARGET_PROBA.to("meta")})

@@ -187,6 +187,7 @@ def test_without_a_student_a_class_without_real_rows_has_no_probability(rows):
     proba = clf.predict_proba(rows.real_X)
     assert (proba[:, 1] == 0).all()
     assert_allclose(proba.sum(axis=1), 1)
+    assert np.isfinite(clf.predict_log_proba(rows.real_X)).all()
 
 
 def test_without_a_student_there_is_nothing_to_save_or_to_stop(rows, tmp_path):

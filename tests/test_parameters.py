@@ -8,6 +8,7 @@ import sys
 from numbers import Real
 
 import pytest
+from helpers import ALL
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 from sklearn.utils.estimator_checks import check_no_attributes_set_in_init, check_parameters_default_constructible
@@ -79,6 +80,30 @@ def test_the_encoder_alone_may_be_passed_by_position():
     assert Sharpened("some/encoder").encoder == "some/encoder"
     with pytest.raises(TypeError, match="positional"):
         Sharpened("some/encoder", 3.0)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_a_misspelt_parameter_is_answered_with_the_class_and_the_nearest_names(cls):
+    with pytest.raises(TypeError, match=rf"^{cls.__name__} has no parameter 'batch'. Did you mean 'batch_size'\?$"):
+        cls(batch=8)
+    with pytest.raises(ValueError, match=rf"^Invalid parameter 'max_epoch' for {cls.__name__}. Did you mean 'max_epo"):
+        cls().set_params(max_epoch=8)
+    with pytest.raises(ValueError, match=r"^Invalid parameter 'encoder__lr': encoder='some' has no parameters"):
+        cls("some").set_params(encoder__lr=8)
+
+
+def test_a_parameter_like_no_other_is_answered_with_all_names():
+    with pytest.raises(TypeError, match=r"^Sharpened has no parameter 'x'. There are batch_size, callbacks, .*, w"):
+        Sharpened(x=8)
+
+
+def test_a_subclass_with_a_plain_constructor_is_named_itself():
+    class Plain(DIMPClassifier):
+        def __init__(self):
+            super().__init__(gama=2.0)
+
+    with pytest.raises(TypeError, match=r"^Plain has no parameter 'gama'. Did you mean 'gamma'"):
+        Plain()
 
 
 def test_the_signature_begins_with_what_the_class_adds():

@@ -35,6 +35,10 @@ class Batch:
     def __len__(self):
         return len(self.rows)
 
+    def __iter__(self):
+        """Unpack into what the module is given and the classes, as skorch's callbacks do."""
+        return iter((self, self.target))
+
 
 @dataclass(frozen=True)
 class LabelledRows(torch.utils.data.Dataset):

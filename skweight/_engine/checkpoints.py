@@ -106,6 +106,11 @@ def kept(name, content, compute):
     return array
 
 
+def lacks_state(callback):
+    """Whether a callback, in any form that skorch takes, cannot be put back where it was."""
+    return not hasattr(callback[1] if isinstance(callback, tuple) else callback, "state_dict")
+
+
 class Resuming(Callback):
     """Takes a training up where its last checkpoint was, and keeps where it is every so many steps.
 

@@ -6,7 +6,7 @@ import torch
 from skweight._engine.batches import sorted_batches, to_device
 from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
-from skweight._engine.shortcuts import first_token
+from skweight._engine.shortcuts import evaluating, first_token
 
 
 @plain_torch()
@@ -16,7 +16,7 @@ def predict_logits(module, tokens):
     Parameters
     ----------
     module : transformers.PreTrainedModel
-        In evaluation mode.
+        In whatever mode: it predicts in evaluation mode, and is left as it is.
     tokens : TokenizedTexts or Features
 
     Returns
@@ -25,7 +25,7 @@ def predict_logits(module, tokens):
     """
     device = next(module.parameters()).device
     logits = np.empty((len(tokens), module.config.num_labels), dtype=np.float32)
-    quick = first_token(module)
+    quick = first_token(evaluating(module))
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
         for rows in sorted_batches(tokens.lengths, max_tokens(device)):
             batch = {name: to_device(values, device) for name, values in tokens.batch(rows).items()}
@@ -64,7 +64,7 @@ def embed(module, tokens, precision="fp32"):
     Parameters
     ----------
     module : transformers.PreTrainedModel
-        An encoder without a head, in evaluation mode.
+        An encoder without a head, in whatever mode.
     tokens : TokenizedTexts
     precision : str, default="fp32"
         As in training.
@@ -77,6 +77,7 @@ def embed(module, tokens, precision="fp32"):
     device = next(module.parameters()).device
     dtype = resolve_precision(precision, device)
     embeddings = np.empty((len(tokens), 2, module.config.hidden_size), dtype=np.float32)
+    module = evaluating(module)
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         for rows in sorted_batches(tokens.lengths, max_tokens(device)):
             batch = {name: to_device(values, device) for name, values in tokens.batch(rows).items()}

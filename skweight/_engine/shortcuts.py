@@ -5,7 +5,8 @@
 - On a CPU, dropout draws 16 random bits for a number where torch draws a double (:func:`quick_dropout`).
 
 The first and the last are context managers that change a model for a while, which only training may do: it owns its
-model. The second, which prediction takes too, leaves the model as it is, for other threads may be using it. Models that
+model. The second, which prediction takes too, leaves the model as it is, for other threads may be using it; so does
+:func:`evaluating`. Models that
 a shortcut does not know are left alone.
 """
 
@@ -39,7 +40,8 @@ class _UsedEmbedding(nn.Module):
         number = torch.full((full.num_embeddings,), -1, dtype=torch.long)
         number[used] = torch.arange(len(used))
         self.register_buffer("number", number.to(full.weight.device), persistent=False)
-        self.weight = nn.Parameter(full.weight.detach()[used.to(full.weight.device)])
+        self.used = used.to(full.weight.device)
+        self.weight = nn.Parameter(full.weight.detach()[self.used])
         self.padding_idx = None if full.padding_idx is None else int(number[full.padding_idx])
         self.num_embeddings, self.embedding_dim = full.num_embeddings, full.embedding_dim
         self.full = (full,)  # in a tuple, so that it is no part of this module
@@ -53,6 +55,22 @@ class _UsedEmbedding(nn.Module):
                 known = functional.embedding(number.clamp(min=0), self.weight)
                 return torch.where(absent[..., None], self.full[0].weight.detach()[ids], known)
         return functional.embedding(number, self.weight, self.padding_idx)
+
+    def whole(self):
+        """Return the embedding of all tokens, those that do not occur as they were."""
+        return self.full[0].weight.detach().index_copy(0, self.used, self.weight.detach())
+
+    # A callback saves a whole model, and loads one.
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        destination[f"{prefix}weight"] = self.whole()
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        if (name := f"{prefix}weight") in state_dict:
+            with torch.no_grad():
+                self.full[0].weight.copy_(state_dict[name])
+            state_dict[name] = self.full[0].weight[self.used]
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 @contextmanager
@@ -83,7 +101,7 @@ def used_vocabulary(module, ids):
         yield
     finally:
         with torch.no_grad():
-            full.weight[used.to(full.weight.device)] = small.weight
+            full.weight[small.used] = small.weight
         module.set_input_embeddings(full)
 
 
@@ -195,6 +213,20 @@ def first_token(module):
     quick = copy.copy(last)
     quick.forward = MethodType(forward, quick)
     return _with_part(module, last, quick)
+
+
+def evaluating(module):
+    """Return the module itself if it is in evaluation mode, else a copy in that mode that shares its parameters.
+
+    The module is not touched: another thread may be training it, or predicting with it.
+    """
+    if not any(part.training for part in module.modules()):
+        return module
+    copies = {part: copy.copy(part) for part in module.modules()}
+    for twin in copies.values():
+        twin.training = False
+        twin._modules = {name: child and copies[child] for name, child in twin._modules.items()}
+    return copies[module]
 
 
 def _with_part(module, part, other):

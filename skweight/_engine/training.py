@@ -13,23 +13,17 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    EpochTimer,
-    GradientNormClipping,
-    LRScheduler,
-    PassthroughScoring,
-)
+from skorch import NeuralNetClassifier
+from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.helper import predefined_split
 from torch.nn import functional
-from transformers import get_linear_schedule_with_warmup
 
 from skweight._engine.batches import Batch, Batches, bucketed_batches, sorted_batches
-from skweight._engine.checkpoints import Resuming, active, rng_state
+from skweight._engine.callbacks import make_callbacks, stopped_early
+from skweight._engine.checkpoints import Resuming, active, lacks_state, rng_state
 from skweight._engine.isolation import Draws, GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
+from skweight._engine.net_params import chosen_settings, own_optimizer
 from skweight._engine.prediction import check_finite
 from skweight._engine.processes import World, world
 from skweight._engine.shortcuts import first_token, quick_dropout, used_vocabulary
@@ -74,7 +68,7 @@ class StepWeights(Protocol):
         """Go on from what :meth:`state_dict` returned."""
 
 
-class _TextNet(NeuralNet):
+class _TextNet(NeuralNetClassifier):
     """skorch's loop around a transformers model and a :class:`skweight.losses.WeightedLoss`."""
 
     def __init__(self, module, *args, dtype, rng, world, step_weights, draws, **kwargs):
@@ -129,6 +123,8 @@ class _TextNet(NeuralNet):
         return self.module_(**x.inputs).logits
 
     def train_step(self, batch, **fit_params):
+        if not self.module_.training:  # a callback may have evaluated something
+            self._set_training(True)
         with self.draws.step():
             return self._take_step(batch)
 
@@ -187,63 +183,6 @@ class _TextNet(NeuralNet):
         self.history.record("effective_sample_size", weights.sum().item() ** 2 / squares if squares else 0.0)
 
 
-class _StopTraining(Exception):  # noqa: N818 - no error
-    """Early stopping, distinguished from the user's Ctrl-C."""
-
-
-class _EarlyStopping(EarlyStopping):
-    _LEARNT = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
-
-    def on_epoch_end(self, net, **kwargs):
-        # Processes whose losses differ in the last bit must not come to different conclusions.
-        net.history.record(self.monitor, net.world.broadcast(net.history[-1, self.monitor]))
-        try:
-            super().on_epoch_end(net, **kwargs)
-        except KeyboardInterrupt:
-            # skorch ends training with a KeyboardInterrupt; only this method's own may be caught.
-            if self.misses_ < self.patience:
-                raise
-            raise _StopTraining from None
-
-    def state_dict(self):
-        return {name: getattr(self, name) for name in self._LEARNT}
-
-    def load_state_dict(self, state):
-        for name in self._LEARNT:
-            setattr(self, name, state[name])
-
-
-class _Schedule(LRScheduler):
-    def state_dict(self):
-        return self.lr_scheduler_.state_dict()
-
-    def load_state_dict(self, state):
-        self.lr_scheduler_.load_state_dict(state)
-
-
-class _ProgressBar(Callback):
-    def __init__(self, title, total):
-        self.title = title
-        self.total = total
-
-    def on_epoch_begin(self, net, **kwargs):
-        if not self.bar_.n:
-            self.bar_.update(net.n_before_)
-
-    def on_train_begin(self, net, **kwargs):
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(total=self.total, desc=self.title, unit="step")
-
-    def on_batch_end(self, net, training=False, loss=None, **kwargs):
-        if training:
-            self.bar_.set_postfix(epoch=len(net.history), loss=f"{loss.item():.3f}", refresh=False)
-            self.bar_.update()
-
-    def on_train_end(self, net, **kwargs):
-        self.bar_.close()
-
-
 @dataclass(frozen=True)
 class Training:
     """What a training run leaves behind.
@@ -298,32 +237,31 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     text = isinstance(data.tokens, TokenizedTexts)
     processes.check_same(data.tokens.ids if text else data.tokens.values, data.target)
     settings = {
-        "optimizer": torch.optim.AdamW,
-        "optimizer__weight_decay": parameters.weight_decay,
-        "optimizer__fused": device.type in ("cpu", "cuda"),  # one pass over the parameters instead of dozens
         "lr": parameters.lr,
         "batch_size": parameters.batch_size,
         "max_epochs": parameters.max_epochs,
         "callbacks": [
-            *_callbacks(parameters, len(data), early_stopping=valid is not None, title=title),
+            *make_callbacks(parameters, len(data), early_stopping=valid is not None, title=title),
             *_resuming(stage, module, parameters.callbacks),
         ],
         "train_split": None if valid is None else predefined_split(valid),
         "compile": parameters.compile,
         "verbose": 0,
-        **(parameters.net_params or {}),
+        "classes": range(module.config.num_labels),
+        "predict_nonlinearity": partial(torch.softmax, dim=-1),
+        **chosen_settings(parameters, device),
     }
     # All processes draw the same batches, but each its own dropout masks.
     with ExitStack() as stack:
         generator, complete = stack.enter_context(quick_dropout(module, seed + processes.rank))
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
-        if text and not parameters.weight_decay and not _own_optimizer(parameters.net_params):
+        if text and not parameters.weight_decay and not own_optimizer(parameters.net_params):
             every = [data.tokens.ids] if valid is None else [data.tokens.ids, valid.tokens.ids]
             # Batches are padded with a token that need not occur in any text, nor be known to the embedding.
             stack.enter_context(used_vocabulary(module, np.concatenate([*every, [data.tokens.pad_id]])))
         net = _TextNet(
             first_token(module),
-            criterion,
+            criterion=criterion,
             dtype=resolve_precision(parameters.precision, device),
             rng=np.random.RandomState(seed),
             world=processes,
@@ -336,8 +274,9 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         try:
             # Not `partial_fit`, which swallows Ctrl-C and would hand back a half-trained model as a fitted one.
             net.fit_loop(data, epochs=net.max_epochs - len(net.history))  # some are done already if it was interrupted
-        except _StopTraining:
-            pass
+        except KeyboardInterrupt:
+            if not stopped_early(net):
+                raise
         finally:
             net.notify("on_train_end", X=data, y=None)
     module.zero_grad(set_to_none=True)
@@ -351,31 +290,6 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     if stage is not None:
         stage.finish({"module": module.state_dict(), **vars(training), "weights": torch.from_numpy(training.weights)})
     return training
-
-
-def _callbacks(parameters, n_rows, *, early_stopping, title):
-    """Schedule, clipping, early stopping, progress bar, then the user's own."""
-    steps = parameters.max_epochs * -(-n_rows // parameters.batch_size)
-    schedule = _Schedule(
-        policy=get_linear_schedule_with_warmup,
-        step_every="batch",
-        event_name=None,
-        num_warmup_steps=round(parameters.warmup_ratio * steps),
-        num_training_steps=steps,
-    )
-    callbacks = [("schedule", schedule)]
-    if parameters.max_grad_norm is not None:
-        callbacks.append(("clip_gradients", GradientNormClipping(parameters.max_grad_norm)))
-    if early_stopping:
-        stop = _EarlyStopping(patience=parameters.n_iter_no_change, threshold=0, load_best=True, sink=_no_sink)
-        callbacks += [
-            ("valid_loss", PassthroughScoring("valid_loss")),
-            ("valid_accuracy", PassthroughScoring("valid_accuracy", lower_is_better=False)),
-            ("early_stopping", stop),
-        ]
-    if parameters.verbose and world().rank == 0:
-        callbacks.append(("progress", _ProgressBar(title, steps)))
-    return [*callbacks, *(parameters.callbacks or [])]
 
 
 def _stage(title, data, parameters, seed, valid):
@@ -401,13 +315,9 @@ def _stage(title, data, parameters, seed, valid):
 
 def _resuming(stage, module, callbacks):
     """Return what keeps the steps of a training. One whose callbacks cannot be put back is kept when it is done."""
-    if stage is None or not all(hasattr(callback, "state_dict") for callback in callbacks or []):
+    if stage is None or any(lacks_state(callback) for callback in callbacks or []):
         return []
     return [("resuming", Resuming(stage, module))]
-
-
-def _own_optimizer(net_params):
-    return any(name.startswith("optimizer") for name in net_params or {})
 
 
 def _plain_epoch(epoch):
@@ -417,7 +327,3 @@ def _plain_epoch(epoch):
         for key, value in epoch.items()
         if key != "batches" and not key.endswith(("_best", "_count"))
     }
-
-
-def _no_sink(text):
-    """Where skorch's messages go: the library does not print."""

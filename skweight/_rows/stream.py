@@ -38,8 +38,8 @@ class StreamWarnings:
         warn_if_truncated(self, max_length)
 
 
-def predict_stream(batches, *, check, encode, predict_proba, n_classes, max_length):
-    """Yield the class probabilities of each batch; warn once, after the last.
+def predict_stream(batches, *, check, encode, predict, n_classes, max_length):
+    """Yield what is predicted of each batch; warn once, after the last.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ def predict_stream(batches, *, check, encode, predict_proba, n_classes, max_leng
         Takes a batch, its name in messages and ``batch=True``; returns the rows in checked form, and which they are.
     encode : callable
         Takes checked rows, returns what the network reads.
-    predict_proba : callable
+    predict : callable
         Takes what the network reads and the batch's name, returns an array of shape (n_rows, n_classes).
     n_classes, max_length : int
 
     Yields
     ------
-    proba : ndarray of shape (n_rows, n_classes)
+    predicted : ndarray of shape (n_rows, n_classes)
     """
     stream = StreamWarnings()
 
@@ -74,7 +74,7 @@ def predict_stream(batches, *, check, encode, predict_proba, n_classes, max_leng
         tokens = encode(rows)
         if not isinstance(tokens, Features):
             stream.count(rows, tokens)
-        return predict_proba(tokens, name)
+        return predict(tokens, name)
 
     # Unlike a loop, map holds no batch while it asks for the next.
     yield from map(of_batch, batches, itertools.count())

@@ -53,10 +53,10 @@ def interruptible(classifier, data, seeds):
         yield seeds
         return
     for callback in classifier.callbacks or []:
-        if not hasattr(callback, "state_dict"):
+        if _engine.lacks_state(callback):
             raise ValueError(
-                f"checkpoint_dir cannot keep the state of the callback {type(callback).__name__}: give it state_dict() "
-                "and load_state_dict(state), or leave one of the two out."
+                f"checkpoint_dir cannot keep the state of the callback {callback!r}: give it state_dict() and "
+                "load_state_dict(state), or leave one of the two out."
             )
     world = _engine.world()
     about = _describe(classifier, data, seeds)

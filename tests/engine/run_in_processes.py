@@ -48,7 +48,7 @@ def fits(encoder, folder):
 
 
 class Seed(Callback):
-    """Keeps the seed that the dropout masks of a training are drawn from. On the class: callbacks are cloned."""
+    """Keeps the seed that the dropout masks of a training are drawn from."""
 
     value = None
 

@@ -73,6 +73,53 @@ def test_net_params_reach_the_optimiser(tiny_encoder, toy):
     assert not torch.equal(parameters(plain), parameters(other))
 
 
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "NAdam", "RAdam", "Adagrad", "Adafactor", "Rprop"])
+def test_any_optimiser_of_torch_trains(name, tiny_encoder, toy):
+    optimizer = getattr(torch.optim, name)
+
+    def train(**net_params):
+        return CrossEntropyClassifier(tiny_encoder, **QUICK, net_params=net_params, lr=1e-3).fit(toy["X"], toy["y"])
+
+    clf = train(optimizer=optimizer)
+    assert parameters(clf).isfinite().all()
+    assert not torch.equal(parameters(clf), parameters(train()))
+    wrapped = train(optimizer=lambda *args, **kwargs: optimizer(*args, **kwargs))
+    torch.testing.assert_close(parameters(wrapped), parameters(clf), atol=1e-5, rtol=0)
+
+
+def test_another_implementation_of_the_optimiser_can_be_chosen(tiny_encoder, toy):
+    plain, _ = spied(tiny_encoder, toy)
+    foreach, _ = spied(tiny_encoder, toy, net_params={"optimizer__foreach": True})
+    torch.testing.assert_close(parameters(foreach), parameters(plain), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("net_params", "message"),
+    [
+        ({"optimzer": torch.optim.SGD}, "'optimzer', which the training does not know. Did you mean 'optimizer'"),
+        (
+            {"optimizer__beta": 0},
+            "'optimizer__beta', which the training does not know. Did you mean 'optimizer__betas'",
+        ),
+        ({"optimizer": torch.optim.SGD, "optimizer__betas": (0, 0)}, "'optimizer__betas', which the training does not"),
+        (
+            {"iterator_train__num_workers": 2},
+            "'iterator_train__num_workers', which the training does not know. There are",
+        ),
+        ({"max_epochs": 3}, "'max_epochs', which is a parameter of the classifier itself"),
+    ],
+    ids=str,
+)
+def test_a_net_param_that_nothing_would_read_is_refused_with_the_nearest_names(net_params, message, tiny_encoder, toy):
+    with pytest.raises(ValueError, match=f"^net_params holds {message}"):
+        spied(tiny_encoder, toy, net_params=net_params)
+
+
+def test_weight_decay_that_an_optimiser_does_not_take_is_its_own_error(tiny_encoder, toy):
+    with pytest.raises(TypeError, match="weight_decay"):
+        spied(tiny_encoder, toy, weight_decay=0.1, net_params={"optimizer": torch.optim.Rprop})
+
+
 def test_ten_steps_equal_a_plain_torch_loop(tiny_encoder, toy, tmp_path):
     """The engine adds nothing to AdamW on the mean cross-entropy: a loop written out reaches the same parameters."""
     order = []

@@ -102,7 +102,7 @@ def sentinels(tiny_encoder):
 
 
 def watched_pipeline(kind, encoder):
-    # The default checkers are networks; IMPClassifier gives its diversity checker its own callbacks.
+    # The default checkers are networks.
     cls = IMPClassifier if kind == "IMP" else DIMPClassifier
     clf = cls(
         encoder,
@@ -121,6 +121,8 @@ def watched_pipeline(kind, encoder):
         clf.set_params(quality_checker=WatchedTextChecker())
     else:
         clf.set_params(quality_checker__callbacks=[WatchTokens("checker")], quality_checker__max_epochs=1)
+    if kind == "IMP":
+        clf.set_params(diversity_checker__callbacks=[WatchTokens("network")])
     return Pipeline([("step", WatchedStep()), ("clf", clf)])
 
 

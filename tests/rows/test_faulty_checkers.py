@@ -4,13 +4,15 @@ import re
 
 import numpy as np
 import pytest
-from helpers import WEIGHTED, ConstantChecker, replaced
+from helpers import WEIGHTED, ConstantChecker, replaced, tfidf
+from sklearn.ensemble import StackingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from skweight import IMPClassifier
+from skweight import IMPClassifier, label_proba
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,30 @@ def test_a_fitted_checker_without_predict_proba_is_refused(build, toy):
     checker = make_pipeline(TfidfVectorizer(), LinearSVC()).fit(toy["real_X"], toy["real_y"])
     with pytest.raises(TypeError, match=r"^quality_checker is \w+, which has no predict_proba"):
         build(quality_checker=FrozenEstimator(checker)).fit(toy["X"], toy["y"])
+
+
+STACK = StackingClassifier([("words", tfidf())], cv=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "checker"),
+    [
+        ("quality_checker", STACK),
+        ("diversity_checker", STACK),
+        ("diversity_checker", GridSearchCV(STACK, {"words__logisticregression__C": [0.5, 1]}, cv=2)),
+    ],
+)
+def test_a_checker_may_have_predict_proba_only_once_it_is_fitted(fit, toy, name, checker):
+    assert not hasattr(checker, "predict_proba")
+    clf = fit(IMPClassifier, **{name: checker})
+    proba = label_proba(getattr(clf, f"{name}_"), toy["X"], toy["y"])
+    np.testing.assert_allclose(getattr(clf, name.replace("checker", "proba_")), proba)
+
+
+def test_a_stack_that_has_none_once_it_is_fitted_is_refused(fit):
+    stack = StackingClassifier([("words", tfidf())], final_estimator=LinearSVC(), cv=2)
+    with pytest.raises(TypeError, match=r"^quality_checker is StackingClassifier, which has no predict_proba"):
+        fit(IMPClassifier, quality_checker=stack)
 
 
 @pytest.mark.parametrize("cls", WEIGHTED)
