@@ -283,7 +283,7 @@ class BaseTextClassifier(BasePredictor):
         if tokenizer is None:
             return Features(rows)
         tokens = self._tokenize(rows, tokenizer)
-        warn_if_truncated(tokens, self.max_length, name)
+        warn_if_truncated(tokens, self._max_tokens(tokenizer), name)
         if name == "X":
             warn_if_unknown(tokens, tokenizer)
         return tokens

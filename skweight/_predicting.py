@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skweight import _engine, _storage
-from skweight._parameters import TrainingParameters
+from skweight._parameters import AUTO_MAX_LENGTH, TrainingParameters
 from skweight._rows.features import Features, check_features
 from skweight._rows.stream import predict_stream
 from skweight._rows.texts import check_texts
@@ -59,16 +59,17 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
                 encode=self._encode_rows,
                 predict_proba=self._predict_proba_of_tokens,
                 n_classes=len(self.classes_),
-                max_length=self.max_length,
+                max_length=None if self._passthrough else self._max_tokens(self.tokenizer_),
             )
         tokens = self._encode_rows(self._check_inputs(X)[0])
         if not self._passthrough:
-            warn_if_truncated(tokens, self.max_length)
+            warn_if_truncated(tokens, self._max_tokens(self.tokenizer_))
         return self._predict_proba_of_tokens(tokens)
 
     def _encode_rows(self, rows):
-        own = (self.max_length, self._token_source)
-        return Features(rows) if self._passthrough else tokenize(rows, self.tokenizer_, *own)
+        if self._passthrough:
+            return Features(rows)
+        return tokenize(rows, self.tokenizer_, self._max_tokens(self.tokenizer_), self._token_source)
 
     def _predict_proba_of_tokens(self, tokens, name="X"):
         if not self._passthrough:
@@ -113,7 +114,11 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         return isinstance(self.encoder, str) and self.encoder == "passthrough"
 
     def _tokenize(self, texts, tokenizer):
-        return tokenize(texts, tokenizer, self.max_length, self._token_source)
+        return tokenize(texts, tokenizer, self._max_tokens(tokenizer), self._token_source)
+
+    def _max_tokens(self, tokenizer):
+        """Tokens that a text is truncated to."""
+        return min(AUTO_MAX_LENGTH, tokenizer.model_max_length) if self.max_length == "auto" else self.max_length
 
     @property
     def _token_source(self):

@@ -11,6 +11,7 @@ _HOME = {
     "LabelledRows": "batches",
     "Training": "training",
     "embed": "prediction",
+    "encoder_folder": "hub",
     "fit_last_layer": "probing",
     "join": "processes",
     "load_encoder": "loading",

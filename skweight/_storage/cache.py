@@ -11,6 +11,7 @@ from types import CodeType
 
 from sklearn.utils.validation import check_memory
 
+from skweight import _engine
 from skweight.exceptions import warn
 
 # A result of another version of one of these is another result.
@@ -31,7 +32,7 @@ def cached(memory, compute, *content):
     """
     import joblib
 
-    memory = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+    memory = check_memory(os.path.expanduser(memory) if isinstance(memory, str | os.PathLike) else memory)
     try:
         key = joblib.hash([content, _versions()], hash_name="sha1")
     except (pickle.PicklingError, AttributeError, TypeError) as error:  # what pickle raises for lambdas, locks, ...
@@ -62,19 +63,15 @@ def code_fingerprint(estimator):
 
 
 def encoder_fingerprint(encoder):
-    """Return what distinguishes encoders of one name: the content of a folder's files, or a commit on the hub."""
-    folder = Path(encoder)
-    if folder.is_dir():
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-        return [(path.name, _digest(path, path.stat().st_size, path.stat().st_mtime_ns)) for path in files]
+    """Return what distinguishes encoders of one name: the content of their files."""
     if str(encoder) == "passthrough":
         return None
-    from transformers import AutoConfig
-
     try:
-        return getattr(AutoConfig.from_pretrained(encoder, trust_remote_code=False), "_commit_hash", None)
+        folder = Path(_engine.encoder_folder(encoder))
     except OSError:  # a fitted checker does not need its encoder any more; one that does will say so itself
         return None
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return [(path.name, _digest(path, path.stat().st_size, path.stat().st_mtime_ns)) for path in files]
 
 
 def _code(value):

@@ -80,6 +80,18 @@ def test_max_length_at_the_limit_of_the_model_is_fine(fit):
         assert clf.predict_proba(["good " * 100]).shape == (1, 2)
 
 
+@pytest.mark.parametrize(("encoder", "limit"), [("tiny_encoder", 64), ("minilm", 128)])
+def test_max_length_adapts_to_an_encoder_that_takes_fewer_tokens(fit, toy, tmp_path, request, caught, encoder, limit):
+    settings = {"encoder": request.getfixturevalue(encoder)}
+    X = replaced(toy["X"], row0="good " * 500)
+    fit(X=X, max_length="auto", **settings).save_pretrained(tmp_path)
+    proba = DIMPClassifier.from_pretrained(tmp_path).predict_proba(X)
+    by_number = fit(X=X, max_length=limit, **settings).predict_proba(X)
+    message = f"SKW011: 1 of 12 texts in X are longer than max_length={limit} tokens and were truncated."
+    assert [str(warning.message) for warning in caught] == [message] * 4
+    np.testing.assert_array_equal(proba, by_number)
+
+
 STRANGE = {
     "lone high surrogate": "a good \ud83d film",
     "lone low surrogate": "\udc00 bad film",
