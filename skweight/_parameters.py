@@ -120,8 +120,8 @@ class TrainingParameters:
         Epochs without improvement before stopping.
     on_bad_rows : {"raise", "drop"}, default="raise"
         What `fit` does with a missing text or label. Dropped rows weigh 0.
-    device : str, default="auto"
-        A torch device; "auto" takes CUDA, then MPS, then the CPU.
+    device : str, int, torch.device or None, default="auto"
+        A torch device; a number is a CUDA device. "auto" and None take CUDA, then MPS, then the CPU.
     precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
         Precision of training; "auto" takes bfloat16 where the processor computes in it. Weights, losses and predictions
         are float32 in any case.

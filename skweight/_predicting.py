@@ -9,10 +9,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skweight import _engine, _storage
 from skweight._parameters import AUTO_MAX_LENGTH, TrainingParameters
-from skweight._rows.features import Features, check_features
+from skweight._rows.features import Features, check_columns, check_features
 from skweight._rows.stream import predict_stream
 from skweight._rows.texts import check_texts
 from skweight._rows.tokens import check_paired, tokenize, warn_if_truncated
+
+# numpy as it is by itself, whatever the caller has set: the exponential of a small logit underflows, and may.
+plain_numpy = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
 
 
 class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
@@ -71,6 +74,7 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
             return Features(rows)
         return tokenize(rows, self.tokenizer_, self._max_tokens(self.tokenizer_), self._token_source)
 
+    @plain_numpy
     def _predict_proba_of_tokens(self, tokens, name="X"):
         if not self._passthrough:
             check_paired(tokens, self.text_pairs_, type(self).__name__, name)
@@ -89,8 +93,9 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_samples,), or generator of such arrays
-            Labels, in the data type of the `y` that the classifier was fitted on. For an iterator, yields one array for
-            each batch, as in :meth:`predict_proba`.
+            Labels, in the data type of the `y` that the classifier was fitted on. As in scikit-learn always an array of
+            numpy: of a categorical or nullable column its values. For an iterator, yields one array for each batch, as
+            in :meth:`predict_proba`.
         """
         proba = self.predict_proba(X)
         if hasattr(X, "__next__"):
@@ -105,6 +110,7 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
             min_samples = 0 if batch else min_samples
             return check_features(self, X, name, reset=reset, min_samples=min_samples, drop_missing=drop_missing)
         rows = check_texts(X, name, min_samples=min_samples, drop_missing=drop_missing, batch=batch)
+        check_columns(self, X, name, reset=reset)
         if hasattr(X, "columns") and (reset or hasattr(self, "feature_names_in_")):
             validate_data(self, X, reset=reset, skip_check_array=True)  # keeps, or compares, the names of the columns
         return rows

@@ -47,7 +47,9 @@ def make_head(features, labels, seed):
     config = HeadConfig(n_features=features.shape[1], id2label=dict(enumerate(labels)))
     with private_rng(seed):
         head = Head(config)
-    scale = features.std(axis=0, dtype=np.float64)
-    head.mean.copy_(torch.from_numpy(features.mean(axis=0, dtype=np.float64)))
-    head.scale.copy_(torch.from_numpy(np.where(scale > 0, scale, 1.0)))  # a constant feature stays zero
+    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    # What differs by less than float32 can tell from the mean, or from zero, is a constant feature, and stays zero.
+    varies = scale > np.maximum(np.finfo(np.float32).eps * np.abs(mean), np.finfo(np.float32).tiny)
+    head.mean.copy_(torch.from_numpy(mean))
+    head.scale.copy_(torch.from_numpy(np.where(varies, scale, 1.0)))
     return head.eval()

@@ -1,5 +1,7 @@
 """Loading encoders and tokenizers: from which folder, onto which device, in which precision, from which seed."""
 
+from numbers import Integral
+
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -14,7 +16,7 @@ _OFFSET_POSITIONS = {"camembert", "longformer", "mpnet", "roberta", "roberta-pre
 
 
 def resolve_device(device):
-    """Turn the ``device`` parameter into a torch device that exists.
+    """Turn the ``device`` parameter into a torch device that exists; a number is a CUDA device, as in transformers.
 
     Raises
     ------
@@ -23,11 +25,11 @@ def resolve_device(device):
     """
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     present = [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
-    if device == "auto":
+    if device is None or device == "auto":
         device = "cuda" if cuda else present[0]  # of several CUDA devices the current one
     try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
+        resolved = torch.device("cuda", int(device)) if isinstance(device, Integral) else torch.device(device)
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={device!r} is not a torch device; present here: {', '.join(present)}.") from error
     if resolved.type == "cuda" and resolved.index is None and cuda:
         resolved = torch.device("cuda", torch.cuda.current_device())
