@@ -4,6 +4,7 @@ Everything that reads an encoder asks here first, and then reads from the disk.
 """
 
 import difflib
+import fnmatch
 import os
 import threading
 from concurrent.futures import Future
@@ -12,11 +13,12 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, constants, is_offline_mode, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
 from skweight._engine.isolation import quiet_transformers
 
 _PATIENCE = 3  # seconds for the hub to answer, unless HF_HUB_ETAG_TIMEOUT says otherwise
-_TEXT_FILES = ["*.json", "*.txt", "*.model", "*.jinja"]  # configuration, tokenizer, vocabularies
+_TEXT_FILES = ["*.json", "*.txt", "*.model", "*.codes", "*.jinja"]  # configuration, vocabularies, merges
 
 
 def encoder_folder(encoder):
@@ -71,11 +73,13 @@ def _did_you_mean(names):
 @lru_cache
 def _snapshot(repo):
     try:
-        return _download(repo)
+        validate_repo_id(repo)
     except HFValidationError as error:
         raise FileNotFoundError(
             f"encoder={repo!r} is neither a folder nor a hub id, as 'owner/name' is.{_folders_like(repo)}"
         ) from error
+    try:
+        return _download(repo)
     except (HfHubHTTPError, ConnectionError) as error:
         config = try_to_load_from_cache(repo, "config.json")
         if isinstance(config, str):
@@ -87,8 +91,9 @@ def _download(repo):
     """Bring what a model and its tokenizer are read from to this disk, as far as it is not there."""
     if is_offline_mode():
         raise ConnectionError("HF_HUB_OFFLINE is set")
-    names = [name for name in _files_on_hub(repo) if "/" not in name]
-    weights = "*.safetensors" if any(name.endswith(".safetensors") for name in names) else "*.bin"
+    weights = "model*.safetensors"
+    if not fnmatch.filter(_files_on_hub(repo), weights):
+        weights = "pytorch_model*.bin"
     with quiet_transformers():
         return snapshot_download(repo, allow_patterns=[*_TEXT_FILES, weights], ignore_patterns=["*/*"])
 
@@ -108,10 +113,10 @@ def _files_on_hub(repo):
     threading.Thread(target=ask, daemon=True).start()
     try:
         return [file.rfilename for file in answer.result(seconds).siblings or ()]
-    except (HfHubHTTPError, HFValidationError):
+    except HfHubHTTPError:
         raise
     except TimeoutError as error:
-        raise ConnectionError(f"no answer in {seconds} s, the limit that HF_HUB_ETAG_TIMEOUT sets") from error
+        raise ConnectionError(f"no answer in {seconds} s; HF_HUB_ETAG_TIMEOUT sets another limit") from error
     except Exception as error:  # of whatever library the hub's client sends its requests with
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
 

@@ -64,7 +64,7 @@ def check_columns(estimator, X, name, *, reset=False):
 
 def _plain_numbers(X):
     if hasattr(X, "detach"):  # torch; numpy reads no tensor that carries a gradient, is on a GPU, or in bfloat16
-        return X.detach().cpu().double().numpy()
+        return X.detach().cpu().float().numpy()
     return np.ma.filled(X.astype(np.float32), np.nan) if isinstance(X, np.ma.MaskedArray) else X
 
 

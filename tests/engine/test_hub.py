@@ -153,7 +153,8 @@ def test_a_hub_id_is_downloaded_and_gives_what_its_folder_gives(films, tiny_enco
 
 def test_only_what_a_model_is_read_from_is_downloaded(films):
     (films.folder / "onnx").mkdir()
-    for name in ("onnx/config.json", "onnx/model.safetensors", "pytorch_model.bin", "tf_model.h5", "notes.pdf"):
+    others = "onnx/config.json onnx/model.safetensors adapter.safetensors pytorch_model.bin tf_model.h5 notes.pdf"
+    for name in others.split():
         (films.folder / name).write_bytes(b"x")
     names = {path.name for path in Path(encoder_folder("films/tiny")).iterdir()}
     assert names == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
@@ -262,3 +263,5 @@ def test_in_offline_mode_an_encoder_in_the_cache_is_fitted_without_a_network(fil
     assert encoder_folder("films/tiny") == folder
     with pytest.raises(ConnectionError, match=r"cannot be reached \(HF_HUB_OFFLINE is set\)"):
         encoder_folder("films/other")
+    with pytest.raises(FileNotFoundError, match="neither a folder nor a hub id"):
+        encoder_folder("films/no such")

@@ -167,9 +167,8 @@ def test_pairs_in_tables_of_pyarrow_are_stacked_as_pairs():
 
 def test_pairs_beside_single_texts_are_refused():
     pairs = [(text, text) for text in REAL_TEXTS]
-    with pytest.raises(
-        ValueError, match=r"^X holds rows such as 'a warm film', but real_X such as \('loved it', 'loved it'\)"
-    ):
+    message = r"^X holds rows such as 'a warm film', but real_X such as \('loved it', 'loved it'\)"
+    with pytest.raises(ValueError, match=message):
         stack_real(TEXTS, LABELS, pairs, REAL_LABELS)
 
 

@@ -185,9 +185,8 @@ def test_labels_of_other_types_are_refused_with_those_that_may_be(fit, label, ki
 
 
 def test_tuples_as_labels_are_refused_with_the_types_that_may_be(fit):
-    with pytest.raises(
-        ValueError, match=r"^y must hold one label per row, got \('a', 1\) in row 0: .* Labels may be strings"
-    ):
+    message = r"^y must hold one label per row, got \('a', 1\) in row 0: .* Labels may be strings"
+    with pytest.raises(ValueError, match=message):
         fit(y=[("a", 1), ("b", 2)] * 6)
 
 
