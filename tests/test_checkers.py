@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-import skweight._base
+import skweight._predicting
 from skweight import DIMPClassifier, IMPClassifier, label_proba
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning

@@ -48,8 +48,7 @@ def make_head(features, labels, seed):
     with private_rng(seed):
         head = Head(config)
     mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    # What differs by less than float32 can tell from the mean, or from zero, is a constant feature, and stays zero.
-    varies = scale > np.maximum(np.finfo(np.float32).eps * np.abs(mean), np.finfo(np.float32).tiny)
+    varies = scale > np.finfo(np.float32).tiny  # a constant feature stays zero; dividing by less would be by zero
     head.mean.copy_(torch.from_numpy(mean))
     head.scale.copy_(torch.from_numpy(np.where(varies, scale, 1.0)))
     return head.eval()

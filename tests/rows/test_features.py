@@ -48,11 +48,11 @@ def test_a_feature_that_is_the_label_is_warned_of():
         CrossEntropyClassifier("passthrough", max_epochs=1).fit(X, y)
 
 
-@pytest.mark.parametrize(("offset", "scale"), [(0.0, 1e-40), (0.0, 1e-45), (1e6, 1e-2)])
-def test_a_feature_that_float32_cannot_tell_from_a_constant_is_one(offset, scale):
+@pytest.mark.parametrize("scale", [1e-40, 1e-45])
+def test_a_feature_too_small_for_float32_to_divide_by_is_a_constant_one(scale):
     rng = np.random.RandomState(0)
     informative, y = rng.randn(40, 1), rng.randint(2, size=40)
-    flat, nearly_flat = np.full(40, offset), offset + scale * rng.randn(40)
+    flat, nearly_flat = np.zeros(40), scale * rng.randn(40)
     clf = CrossEntropyClassifier("passthrough", max_epochs=3, random_state=0)
     proba = clf.fit(np.c_[informative, nearly_flat], y).predict_proba(np.c_[informative, flat])
     expected = clf.fit(np.c_[informative, flat], y).predict_proba(np.c_[informative, flat])
