@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from skweight import _engine, _storage
 from skweight._parameters import AUTO_LR, TrainingParameters, estimator
-from skweight._predicting import BasePredictor
+from skweight._predicting import BasePredictor, plain_numpy
 from skweight._rows.features import Features
 from skweight._rows.rows import check_data, encode_data, own_data, raise_real_needed
 from skweight._rows.tokens import warn_if_truncated, warn_if_unknown
@@ -123,6 +123,7 @@ class BaseTextClassifier(BasePredictor):
     # -- fit -----------------------------------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)  # checkers are estimators with parameters of their own
+    @plain_numpy
     def fit(self, X, y, *, real_X=None, real_y=None, is_real=None, sample_weight=None):
         """Train on synthetic rows, weighted with the help of real ones.
 
@@ -134,7 +135,7 @@ class BaseTextClassifier(BasePredictor):
         X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features)
             Synthetic texts, pairs of texts, or with ``encoder="passthrough"`` rows of numbers.
         y : array-like of shape (n_samples,)
-            Their labels: strings, integers or booleans.
+            Their labels: strings, booleans, integers of 64 bits, or whole numbers as floats, in any sequence.
         real_X : array-like of shape (n_real,), (n_real, 2) or (n_real, n_features), default=None
             Real rows. In a cross-validation that is to leave them whole although they are as many as the synthetic
             ones: a tuple with the data set as its only element, ``(real_X,)``.
@@ -284,7 +285,7 @@ class BaseTextClassifier(BasePredictor):
         if tokenizer is None:
             return Features(rows)
         tokens = self._tokenize(rows, tokenizer)
-        warn_if_truncated(tokens, self.max_length, name)
+        warn_if_truncated(tokens, self._max_tokens(tokenizer), name)
         if name == "X":
             warn_if_unknown(tokens, tokenizer)
         return tokens

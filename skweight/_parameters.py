@@ -19,6 +19,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 # pretrained encoder, and for a head that starts from random values on standardised features.
 AUTO_LR = {False: 5e-5, True: 3e-3}
 
+# Tokens for max_length="auto", if the encoder takes that many.
+AUTO_MAX_LENGTH = 128
+
 _HEADING = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 _ENTRY = re.compile(r"^(\S.*?) : .*\n?(?:(?:[ \t].*)?\n?)*", re.MULTILINE)
 
@@ -109,7 +112,8 @@ class TrainingParameters:
     Parameters
     ----------
     encoder : str or path, default="google-bert/bert-base-uncased"
-        Hugging Face hub id or folder of a pretrained encoder. An existing classification head is re-initialised. With
+        Hugging Face hub id or folder of a pretrained encoder. An existing classification head is re-initialised. A hub
+        id is looked up once in a process; without a network one that is in the hub's cache is read from there. With
         "passthrough", `X` is numeric (precomputed embeddings, for example) and a network with one hidden layer is
         trained on it.
     real_weight : float, default=0.0
@@ -121,8 +125,9 @@ class TrainingParameters:
         Peak learning rate of AdamW; it falls linearly to 0. "auto" is 5e-5, and 3e-3 with ``encoder="passthrough"``.
     batch_size : int, default=32
         Rows in a step.
-    max_length : int, default=128
-        Longer texts are truncated to this many tokens.
+    max_length : int or "auto", default="auto"
+        Longer texts are truncated to this many tokens. "auto" is 128, or as many as the encoder takes if those are
+        fewer; a number that is too large for the encoder is refused.
     weight_decay : float, default=0.0
         AdamW's weight decay; biases and normalisation layers are left out.
     warmup_ratio : float, default=0.0
@@ -137,8 +142,8 @@ class TrainingParameters:
         Epochs without improvement before stopping.
     on_bad_rows : {"raise", "drop"}, default="raise"
         What `fit` does with a missing text or label. Dropped rows weigh 0.
-    device : str, default="auto"
-        A torch device; "auto" takes CUDA, then MPS, then the CPU.
+    device : str, int, torch.device or None, default="auto"
+        A torch device; a number is a CUDA device. "auto" and None take CUDA, then MPS, then the CPU.
     precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
         Precision of training; "auto" takes bfloat16 where the processor computes in it. Weights, losses and predictions
         are float32 in any case.
@@ -168,7 +173,7 @@ class TrainingParameters:
     max_epochs: int = 5
     lr: Any = "auto"
     batch_size: int = 32
-    max_length: int = 128
+    max_length: Any = "auto"
     weight_decay: float = 0.0
     warmup_ratio: float = 0.0
     max_grad_norm: float | None = 1.0
@@ -192,7 +197,7 @@ class TrainingParameters:
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_length": [Interval(Integral, 3, None, closed="left")],
+        "max_length": [Interval(Integral, 3, None, closed="left"), StrOptions({"auto"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "warmup_ratio": [Interval(Real, 0, 1, closed="both")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],

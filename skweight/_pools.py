@@ -73,6 +73,7 @@ class OpinionPool(BaseEstimator):
         self.floor = floor
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")
     def fit(self, probas, y, sample_weight=None):
         """Fit the numbers of the pool.
 
@@ -120,6 +121,7 @@ class OpinionPool(BaseEstimator):
         self.n_classes_ = n_classes
         return self
 
+    @np.errstate(under="ignore")
     def predict_proba(self, probas):
         """Pooled class probabilities.
 

@@ -8,11 +8,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skweight import _engine, _storage
-from skweight._parameters import TrainingParameters, did_you_mean
-from skweight._rows.features import Features, check_features
+from skweight._parameters import AUTO_MAX_LENGTH, TrainingParameters, did_you_mean
+from skweight._rows.features import Features, check_columns, check_features
 from skweight._rows.stream import predict_stream
 from skweight._rows.texts import check_texts
 from skweight._rows.tokens import check_paired, tokenize, warn_if_truncated
+
+# numpy as it is by itself, whatever the caller has set: the exponential of a small logit underflows, and may.
+plain_numpy = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
 
 
 class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
@@ -77,17 +80,19 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
                 encode=self._encode_rows,
                 predict=predict_tokens,
                 n_classes=len(self.classes_),
-                max_length=self.max_length,
+                max_length=None if self._passthrough else self._max_tokens(self.tokenizer_),
             )
         tokens = self._encode_rows(self._check_inputs(X)[0])
         if not self._passthrough:
-            warn_if_truncated(tokens, self.max_length)
+            warn_if_truncated(tokens, self._max_tokens(self.tokenizer_))
         return predict_tokens(tokens)
 
     def _encode_rows(self, rows):
-        own = (self.max_length, self._token_source)
-        return Features(rows) if self._passthrough else tokenize(rows, self.tokenizer_, *own)
+        if self._passthrough:
+            return Features(rows)
+        return tokenize(rows, self.tokenizer_, self._max_tokens(self.tokenizer_), self._token_source)
 
+    @plain_numpy
     def _predict_proba_of_tokens(self, tokens, name="X"):
         proba = np.exp(self._shifted_logits(tokens, name))
         return proba / proba.sum(axis=1, keepdims=True)
@@ -113,8 +118,9 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_samples,), or generator of such arrays
-            Labels, in the data type of the `y` that the classifier was fitted on. For an iterator, yields one array for
-            each batch, as in :meth:`predict_proba`.
+            Labels, in the data type of the `y` that the classifier was fitted on. As in scikit-learn always an array of
+            numpy: of a categorical or nullable column its values. For an iterator, yields one array for each batch, as
+            in :meth:`predict_proba`.
         """
         proba = self.predict_proba(X)
         if hasattr(X, "__next__"):
@@ -153,6 +159,7 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
             min_samples = 0 if batch else min_samples
             return check_features(self, X, name, reset=reset, min_samples=min_samples, drop_missing=drop_missing)
         rows = check_texts(X, name, min_samples=min_samples, drop_missing=drop_missing, batch=batch)
+        check_columns(self, X, name, reset=reset)
         if hasattr(X, "columns") and (reset or hasattr(self, "feature_names_in_")):
             validate_data(self, X, reset=reset, skip_check_array=True)  # keeps, or compares, the names of the columns
         return rows
@@ -162,7 +169,11 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         return isinstance(self.encoder, str) and self.encoder == "passthrough"
 
     def _tokenize(self, texts, tokenizer):
-        return tokenize(texts, tokenizer, self.max_length, self._token_source)
+        return tokenize(texts, tokenizer, self._max_tokens(tokenizer), self._token_source)
+
+    def _max_tokens(self, tokenizer):
+        """Tokens that a text is truncated to."""
+        return min(AUTO_MAX_LENGTH, tokenizer.model_max_length) if self.max_length == "auto" else self.max_length
 
     @property
     def _token_source(self):

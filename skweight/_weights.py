@@ -143,6 +143,7 @@ def smooth_proba(proba, smoothing, n_classes):
     return (1.0 - smoothing) * np.asarray(proba, dtype=np.float64) + smoothing / n_classes
 
 
+@np.errstate(under="ignore")
 def importance_weights(quality, diversity=None, *, gamma=1.0, clip=None, normalize=None):
     r"""Weights ``(P'(y|x) / Q(y|x)) ** gamma`` of IMP-Loss, computed in log space.
 

@@ -16,13 +16,15 @@ class SkweightWarning(UserWarning):
     ========  ==============================================================================
     SKW010    texts are empty or hold white space only
     SKW011    texts are longer than ``max_length`` tokens and were truncated
-    SKW012    labels differ only in case or in surrounding white space
+    SKW012    labels differ only in case, white space or Unicode form
     SKW013    the tokenizer does not know most of the tokens
     SKW014    rows with a missing text or label were dropped (``on_bad_rows="drop"``)
+    SKW015    labels look like missing ones, but are texts: "nan", ""
     SKW021    a class has no real rows and gets the neutral weight 1 (``missing_real="warn"``)
     SKW023    a class has too few real rows to be held out in proportion
     SKW030    texts occur both in the synthetic and in the real rows
     SKW032    `real_X` is as long as `X`: it may have been sliced (:class:`RealDataSlicedWarning`)
+    SKW033    a column of `X` holds the labels
     SKW041    the weights have collapsed: few rows carry nearly all of the weight
     SKW042    the student of an opinion pool has not learnt what the pool says
     SKW050    a checker cannot be kept in ``memory``, because it cannot be pickled
@@ -40,7 +42,7 @@ class RealDataSlicedWarning(SkweightWarning):
 
 
 # Packages that a call goes through between the user's line and the warning.
-_BETWEEN = ("joblib", "sklearn", "skweight")
+_BETWEEN = ("joblib", "numpy", "sklearn", "skweight")
 
 
 def warn(message, category=SkweightWarning):

@@ -4,8 +4,6 @@ Cross-validation on synthetic rows picks the settings that reproduce the languag
 rows are split into folds and scored, and all synthetic rows stay in the training part.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from sklearn.model_selection import (
     BaseCrossValidator,
@@ -18,7 +16,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from skweight._rows.labels import check_is_real, check_labels
-from skweight._rows.values import is_missing
+from skweight._rows.texts import to_rows
+from skweight._rows.values import is_missing, spell
 
 __all__ = ["RealKFold", "RealShuffleSplit", "stack_real"]
 
@@ -33,14 +32,15 @@ def stack_real(X, y, real_X, real_y):
     y : array-like of shape (n_samples,)
         Their labels.
     real_X : array-like of shape (n_real,) or (n_real, n_columns)
-        Real rows, in a container of the same kind as `X`.
+        Real rows.
     real_y : array-like of shape (n_real,)
         Their labels, of the same kind as `y`.
 
     Returns
     -------
     X_all : list, ndarray, sparse matrix, column or data frame with n_samples + n_real rows
-        Synthetic rows first. Data frames keep their columns and get a new index.
+        Synthetic rows first. Data frames keep their columns and get a new index. Texts that come in two kinds of
+        containers, or in pyarrow's, are put into a list.
     y_all : ndarray of shape (n_samples + n_real,)
     is_real : ndarray of shape (n_samples + n_real,), bool
         True for the real rows.
@@ -77,13 +77,9 @@ def _kind(values):
 
 
 def _concatenate(first, second):
-    for name, rows in (("X", first), ("real_X", second)):
-        if isinstance(rows, str | bytes | Mapping | set | frozenset):
-            raise TypeError(f"{name} must be a sequence of rows, got {type(rows).__name__}.")
-    # Iterating over a frame gives its columns.
-    if isinstance(first, list | tuple) and not hasattr(second, "columns") and _package(second) != "scipy":
-        return [*first, *second]
-    if isinstance(first, np.ndarray):
+    if type(first) is type(second) and (joined := _join(first, second)) is not None:
+        return joined
+    if isinstance(first, np.ndarray) and not hasattr(second, "columns"):
         second = np.asarray(second)
         if first.shape[1:] != second.shape[1:]:
             raise ValueError(f"X has rows of shape {first.shape[1:]} but real_X of shape {second.shape[1:]}.")
@@ -91,13 +87,17 @@ def _concatenate(first, second):
         if len(kinds) > 1 and kinds & set("UT") and kinds & set("biuf"):
             raise TypeError(f"X holds {_kind(first)} but real_X holds {_kind(second)}.")
         return np.concatenate([first, second])
-    if type(first) is not type(second):
-        raise TypeError(
-            f"X is {type(first).__name__} but real_X is {type(second).__name__}: pass both in the same container."
-        )
-    if hasattr(first, "columns") and list(first.columns) != list(second.columns):
+    rows, real_rows = (_list_rows(data, name) for data, name in ((first, "X"), (second, "real_X")))
+    if np.shape(rows[0]) != np.shape(real_rows[0]):
+        raise ValueError(f"X holds rows such as {spell(rows[0])}, but real_X such as {spell(real_rows[0])}.")
+    return [*rows, *real_rows]
+
+
+def _join(first, second):
+    """Put two containers of one kind into one, if their package can."""
+    if hasattr(first, "columns") and not hasattr(first, "column_names") and list(first.columns) != list(second.columns):
         raise ValueError(f"X has the columns {list(first.columns)} but real_X has {list(second.columns)}.")
-    package = _package(first)
+    package = type(first).__module__.partition(".")[0]
     if package == "pandas":
         import pandas as pd
 
@@ -110,11 +110,14 @@ def _concatenate(first, second):
         import scipy.sparse
 
         return scipy.sparse.vstack([first, second], format="csr")
-    return [*first, *second]  # columns of pyarrow and of Hugging Face data sets
+    return None
 
 
-def _package(data):
-    return type(data).__module__.partition(".")[0]
+def _list_rows(data, name):
+    """Rows of any container that :meth:`fit` takes, in a list."""
+    if hasattr(data, "tocsr"):
+        raise TypeError(f"{name} is {type(data).__name__}: pass X and real_X in the same container.")
+    return list(data) if isinstance(data, np.ndarray) else to_rows(data, name)
 
 
 class _RealSplitter(BaseCrossValidator):

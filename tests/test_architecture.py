@@ -243,7 +243,8 @@ def test_methods_stand_on_the_base_the_checkers_the_weights_and_the_losses(modul
 
 
 def test_only_engine_losses_and_gradients_import_torch_when_they_are_imported():
-    networks = {*ENGINE, "skweight.losses", "skweight.baselines._meta_gradient"} - {"skweight._engine"}
+    light = {"skweight._engine", "skweight._engine.hub"}
+    networks = {*ENGINE, "skweight.losses", "skweight.baselines._meta_gradient"} - light
     assert importers("torch", "transformers", "skorch", lazily=False) == networks
 
 
@@ -262,7 +263,18 @@ def test_matplotlib_is_imported_inside_functions():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_only_what_the_package_depends_on(module):
-    depends_on = {"filelock", "joblib", "numpy", "scipy", "sklearn", "skorch", "torch", "tqdm", "transformers"}
+    depends_on = {
+        "filelock",
+        "huggingface_hub",
+        "joblib",
+        "numpy",
+        "scipy",
+        "sklearn",
+        "skorch",
+        "torch",
+        "tqdm",
+        "transformers",
+    }
     assert WALKS[module].third_party(lazily=False) <= depends_on
 
 

@@ -4,6 +4,7 @@ import zipfile
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skweight.datasets import (
@@ -84,6 +85,26 @@ def test_noise_of_each_kind_is_what_its_name_says():
     assert len({(text, label) for text, label, k in zip(noisy_X, noisy_y, kind, strict=True) if k == "duplicate"}) == 10
     assert noisy_X[-3:] == ["x", "y", "z"]
     assert set(noisy_y[-3:]) <= set("abc")
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_noise_goes_by_position_whatever_the_index_says(paired):
+    frame = pd.DataFrame({"a": [f"text {i}" for i in range(20)], "b": "b", "y": [0, 1] * 10}).sample(
+        frac=1, random_state=0
+    )
+    rows = frame[["a", "b"]] if paired else frame["a"]
+    plain = [tuple(row) for row in rows.to_numpy()] if paired else rows.tolist()
+    X, y, kind = inject_noise(rows, frame["y"], unrelated=plain[:2], random_state=0)
+    expected = inject_noise(plain, frame["y"].tolist(), unrelated=plain[:2], random_state=0)
+    assert expected[0] == X
+    np.testing.assert_array_equal(y, expected[1])
+    label = dict(zip(plain, frame["y"], strict=True))
+    assert all(label[text] == own for text, own, k in zip(X, y, kind, strict=True) if k == "duplicate")
+
+
+def test_noise_needs_as_many_labels_as_texts():
+    with pytest.raises(ValueError, match=r"^X has 2 rows but y has 3\.$"):
+        inject_noise(["a", "b"], [0, 1, 0])
 
 
 def test_noise_is_reproducible_and_leaves_its_input_alone():

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import ALL, QUICK, WEIGHTED, UniformChecker, fit, parameters, quick, tfidf
+from helpers import ALL, QUICK, WEIGHTED, UniformChecker, brief, fit, parameters, quick, tfidf
 from sklearn.exceptions import NotFittedError
+from sklearn.naive_bayes import GaussianNB
 
-from skweight import DIMPClassifier, IMPClassifier, OpinionPoolClassifier, label_proba
+from skweight import DIMPClassifier, IMPClassifier, OpinionPool, OpinionPoolClassifier, importance_weights, label_proba
 from skweight.baselines import CrossEntropyClassifier, HuClassifier
 from skweight.exceptions import SkweightWarning
 
@@ -184,6 +185,35 @@ def test_global_generators_do_not_enter_the_result(tiny_encoder, toy):
     torch.manual_seed(2)
     two = fit(quick(DIMPClassifier, tiny_encoder), toy)
     assert torch.equal(parameters(one), parameters(two))
+
+
+def test_a_checker_whose_probabilities_underflow_fits_whatever_the_caller_makes_of_that():
+    y = np.array([0, 1] * 10)
+    X = np.random.RandomState(0).randn(20, 2) + 100 * y[:, None]
+    clf = brief(IMPClassifier, quality_checker=GaussianNB(), diversity_checker=GaussianNB())
+    expected = clf.fit(X, y, real_X=X[:10] + 1, real_y=y[:10]).sample_weight_
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(clf.fit(X, y, real_X=X[:10] + 1, real_y=y[:10]).sample_weight_, expected)
+
+
+def test_a_probability_that_underflows_is_zero_whatever_the_caller_makes_of_that(numeric_classifier):
+    clf = copy.deepcopy(numeric_classifier)
+    with torch.no_grad():
+        clf.module_.classifier.weight.mul_(1e5)
+        clf.module_.classifier.bias.mul_(1e5)
+    X = np.random.RandomState(0).randn(20, 3)
+    with np.errstate(all="raise"):
+        proba = clf.predict_proba(X)
+    assert (proba == 0).any()
+    np.testing.assert_array_equal(proba.argmax(axis=1), numeric_classifier.predict_proba(X).argmax(axis=1))
+
+
+def test_weights_and_pools_that_underflow_are_zero_whatever_the_caller_makes_of_that():
+    probas = np.array([[[1.0, 1e-300], [1e-300, 1.0]]] * 2)
+    with np.errstate(all="raise"):
+        assert importance_weights([1e-300], gamma=3.0) == [0]
+        proba = OpinionPool(prior=None).fit(probas, [0, 1]).predict_proba(probas)
+    np.testing.assert_allclose(proba, np.eye(2), atol=1e-6)
 
 
 def test_second_fit_leaves_nothing_of_the_first(tiny_encoder, toy):

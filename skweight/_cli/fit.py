@@ -41,7 +41,7 @@ def add_arguments(parser):
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--lr", type=float, default=5e-5)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--max-length", type=int, default=128)
+    parser.add_argument("--max-length", type=int, help="tokens of a text (default 128, or what the encoder takes)")
     parser.add_argument("--drop-bad-rows", action="store_true", help="leave out rows with a missing text or label")
     parser.add_argument("--seed", type=int, default=0)
     add_text_columns(parser)
@@ -84,7 +84,7 @@ def _classifier(args):
         max_epochs=args.epochs,
         lr=args.lr,
         batch_size=args.batch_size,
-        max_length=args.max_length,
+        max_length=args.max_length or "auto",
         on_bad_rows="drop" if args.drop_bad_rows else "raise",
         random_state=args.seed,
         verbose=1,

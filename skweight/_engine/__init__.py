@@ -13,6 +13,7 @@ _HOME = {
     "LabelledRows": "batches",
     "Training": "training",
     "embed": "prediction",
+    "encoder_folder": "hub",
     "fit_last_layer": "probing",
     "has_checkpoints": "checkpoints",
     "join": "processes",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:  # what type checkers and editors read: the same names
     from skweight._engine.checkpoints import rng_state as rng_state
     from skweight._engine.head import Head as Head
     from skweight._engine.head import make_head as make_head
+    from skweight._engine.hub import encoder_folder as encoder_folder
     from skweight._engine.isolation import plain_torch as plain_torch
     from skweight._engine.isolation import quiet_transformers as quiet_transformers
     from skweight._engine.loading import load_encoder as load_encoder

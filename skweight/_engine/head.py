@@ -47,7 +47,8 @@ def make_head(features, labels, seed):
     config = HeadConfig(n_features=features.shape[1], id2label=dict(enumerate(labels)))
     with private_rng(seed):
         head = Head(config)
-    scale = features.std(axis=0, dtype=np.float64)
-    head.mean.copy_(torch.from_numpy(features.mean(axis=0, dtype=np.float64)))
-    head.scale.copy_(torch.from_numpy(np.where(scale > 0, scale, 1.0)))  # a constant feature stays zero
+    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    varies = scale > np.finfo(np.float32).tiny  # a constant feature stays zero; dividing by less would be by zero
+    head.mean.copy_(torch.from_numpy(mean))
+    head.scale.copy_(torch.from_numpy(np.where(varies, scale, 1.0)))
     return head.eval()

@@ -1,17 +1,22 @@
 """Loading encoders and tokenizers: from which folder, onto which device, in which precision, from which seed."""
 
+from numbers import Integral
+
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
+from skweight._engine.hub import encoder_folder
 from skweight._engine.isolation import plain_torch, private_rng, quiet_transformers
 
+# encoder_folder has been to the network where need be; nothing here goes there again, or runs code that it brings.
+_FROM_DISK = {"local_files_only": True, "trust_remote_code": False}
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # RoBERTa and its relatives count positions from behind the padding index.
 _OFFSET_POSITIONS = {"camembert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xmod"}
 
 
 def resolve_device(device):
-    """Turn the ``device`` parameter into a torch device that exists.
+    """Turn the ``device`` parameter into a torch device that exists; a number is a CUDA device, as in transformers.
 
     Raises
     ------
@@ -20,11 +25,11 @@ def resolve_device(device):
     """
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     present = [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
-    if device == "auto":
+    if device is None or device == "auto":
         device = "cuda" if cuda else present[0]  # of several CUDA devices the current one
     try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
+        resolved = torch.device("cuda", int(device)) if isinstance(device, Integral) else torch.device(device)
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={device!r} is not a torch device; present here: {', '.join(present)}.") from error
     if resolved.type == "cuda" and resolved.index is None and cuda:
         resolved = torch.device("cuda", torch.cuda.current_device())
@@ -56,26 +61,25 @@ def _cpu_has_bf16():
     return bool(capabilities.get("amx_bf16") or vectors)
 
 
-def load_tokenizer(encoder, *, max_length=None, **kwargs):
-    """Load the tokenizer of a Hugging Face folder or hub id.
+def load_tokenizer(encoder, *, max_length=None):
+    """Load the tokenizer of a Hugging Face folder or hub id, with the limit of its model as ``model_max_length``.
 
     Raises
     ------
     ValueError
-        If the model takes fewer than `max_length` tokens.
+        If the model takes fewer than `max_length` tokens; "auto" takes as many as there may be.
     """
+    folder = encoder_folder(encoder)
     with quiet_transformers():
-        tokenizer = AutoTokenizer.from_pretrained(encoder, trust_remote_code=False, **kwargs)
-    limit = None if max_length is None else length_limit(tokenizer, load_config(encoder))
-    if limit is not None and max_length > limit:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **_FROM_DISK)
+        config = AutoConfig.from_pretrained(folder, **_FROM_DISK)
+    limit = length_limit(tokenizer, config)
+    if limit is None:
+        return tokenizer
+    if max_length not in (None, "auto") and max_length > limit:
         raise ValueError(f"max_length={max_length} is above the limit of {str(encoder)!r}, {limit} tokens.")
+    tokenizer.model_max_length = limit
     return tokenizer
-
-
-def load_config(encoder):
-    """Load the configuration of a Hugging Face folder or hub id."""
-    with quiet_transformers():
-        return AutoConfig.from_pretrained(encoder, trust_remote_code=False)
 
 
 def length_limit(tokenizer, config):
@@ -117,7 +121,7 @@ def load_module(encoder, labels, seed, pad_token_id=None):
     """
     with quiet_transformers(), private_rng(seed):
         module, info = AutoModelForSequenceClassification.from_pretrained(
-            encoder,
+            encoder_folder(encoder),
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: i for i, label in enumerate(labels)},
@@ -125,7 +129,7 @@ def load_module(encoder, labels, seed, pad_token_id=None):
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            trust_remote_code=False,
+            **_FROM_DISK,
         )
         prefix = module.base_model_prefix + "."
         missing = [key for key in info["missing_keys"] if key.startswith(prefix) and "pooler" not in key]
@@ -144,16 +148,14 @@ def load_module(encoder, labels, seed, pad_token_id=None):
 def load_encoder(encoder):
     """Load a pretrained encoder without a head, in float32 and in evaluation mode, on the CPU."""
     with quiet_transformers():
-        return AutoModel.from_pretrained(encoder, dtype=torch.float32, trust_remote_code=False).eval()
+        return AutoModel.from_pretrained(encoder_folder(encoder), dtype=torch.float32, **_FROM_DISK).eval()
 
 
 @plain_torch()
 def load_trained(folder, kind=AutoModelForSequenceClassification):
     """Load a model with its trained head from a folder on disk, in float32 and in evaluation mode."""
     with quiet_transformers():
-        return kind.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
-        ).eval()
+        return kind.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **_FROM_DISK).eval()
 
 
 def _reset_head(module):

@@ -28,10 +28,11 @@ def check_features(estimator, X, name="X", *, reset=False, min_samples=1, drop_m
     kept : ndarray of int
         Which rows of `X` they are.
     """
+    check_columns(estimator, X, name, reset=reset)
     try:
         X = validate_data(
             estimator,
-            X,
+            _plain_numbers(X),
             reset=reset,
             dtype=np.float32,
             order="C",  # checkers and sums give the same bits for every container
@@ -46,6 +47,25 @@ def check_features(estimator, X, name="X", *, reset=False, min_samples=1, drop_m
     if len(kept) < min_samples:
         raise ValueError(f"{name} has {len(kept)} rows without missing values; at least {min_samples} are required.")
     return X if len(kept) == len(X) else X[kept], kept
+
+
+def check_columns(estimator, X, name, *, reset=False):
+    """Refuse a data frame whose columns have other names than those that an estimator was fitted on.
+
+    scikit-learn does that too, but speaks of X whatever the rows are called.
+    """
+    fitted = getattr(estimator, "feature_names_in_", None)
+    if reset or name == "X" or fitted is None or not hasattr(X, "columns"):
+        return
+    names = list(getattr(X, "column_names", X.columns))  # pyarrow's columns are no names
+    if names != fitted.tolist():
+        raise ValueError(f"{name} has the columns {names}, but X has {fitted.tolist()}. Give them the same names.")
+
+
+def _plain_numbers(X):
+    if hasattr(X, "detach"):  # torch; numpy reads no tensor that carries a gradient, is on a GPU, or in bfloat16
+        return X.detach().cpu().float().numpy()
+    return np.ma.filled(X.astype(np.float32), np.nan) if isinstance(X, np.ma.MaskedArray) else X
 
 
 @dataclass(frozen=True)

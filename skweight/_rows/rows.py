@@ -8,9 +8,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_array
 
 from skweight._rows.features import Features
-from skweight._rows.labels import check_is_real, check_labels
+from skweight._rows.labels import check_is_real, check_labels, look_alikes
 from skweight._rows.tokens import TokenizedTexts
-from skweight._rows.values import name_rows
+from skweight._rows.values import name_rows, spell, unmasked
 from skweight.exceptions import RealDataSlicedWarning, warn
 
 
@@ -176,7 +176,8 @@ def check_data(X, y, real_X, real_y, is_real, sample_weight, *, check, drop, wha
     real = None if real is None else _with_mean_one(real, "real ")
     classes = np.unique(synthetic.y)
     if len(classes) < 2:
-        raise ValueError(f"{owner} needs at least 2 classes in y, got 1: {classes.tolist()}.")
+        raise ValueError(f"{owner} needs at least 2 classes in y, got 1: {spell(classes.tolist())}.")
+    _warn_of_labels_among_features(synthetic)
     if real is not None:
         _check_real(synthetic, real, classes, "real_y" if is_real is None else "y")
     return CheckedData(synthetic, real, classes, n_rows)
@@ -245,7 +246,7 @@ def _check_sample_weight(sample_weight, n_rows):
     if sample_weight is None:
         return None
     sample_weight = check_array(
-        sample_weight, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name="sample_weight"
+        unmasked(sample_weight), ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name="sample_weight"
     )
     if sample_weight.shape != (n_rows,):
         raise ValueError(f"sample_weight.shape == {sample_weight.shape}, expected {(n_rows,)}.")
@@ -266,14 +267,8 @@ def _with_mean_one(rows, kind=""):
 def _check_real(synthetic, real, classes, y_name):
     known = classes.tolist()
     unknown = sorted(set(real.y.tolist()) - set(known), key=str)
-    if unknown and y_name == "real_y":
-        raise ValueError(
-            f"real_y holds labels that y does not: {unknown}; y holds {known}. If this fit ran inside a "
-            "meta-estimator that re-encodes y (VotingClassifier, OneVsRestClassifier, …), stack the rows "
-            "(skweight.model_selection.stack_real) and pass is_real instead."
-        )
     if unknown:
-        raise ValueError(f"The real rows hold labels that the synthetic rows do not: {unknown}; those hold {known}.")
+        raise ValueError(_unknown_labels(unknown, known, y_name))
     if isinstance(real.X[0], tuple) != isinstance(synthetic.X[0], tuple):
         raise ValueError("X and real_X must both hold single texts or both hold pairs of texts.")
     seen = set(map(_hashable, synthetic.X))
@@ -283,6 +278,32 @@ def _check_real(synthetic, real, classes, y_name):
             f"SKW030: {len(shared)} of the {len(real)} real rows ({name_rows(shared)}) are also among the "
             "synthetic ones, which makes those look better than they are."
         )
+
+
+def _unknown_labels(unknown, known, y_name):
+    message, way_out = f"The real rows hold labels that the synthetic rows do not: {spell(unknown)}; those hold", ""
+    if y_name == "real_y":
+        message = f"real_y holds labels that y does not: {spell(unknown)}; y holds"
+        way_out = (
+            " If this fit ran inside a meta-estimator that re-encodes y (VotingClassifier, OneVsRestClassifier, …), "
+            "stack the rows (skweight.model_selection.stack_real) and pass is_real instead."
+        )
+    if alike := look_alikes(unknown, known):
+        pairs = ", ".join(f"{spell(label)} and {spell(other)}" for label, other in alike[:10])
+        way_out = f" SKW012: these look alike: {pairs}. Spell them alike."
+    return f"{message} {spell(known)}.{way_out}"
+
+
+def _warn_of_labels_among_features(rows):
+    """Warn if what is to be learnt stands in the rows themselves, as after passing a whole data frame for X."""
+    if isinstance(rows.X, np.ndarray):
+        columns = rows.X.T.tolist()
+    else:
+        columns = zip(*rows.X, strict=True) if isinstance(rows.X[0], tuple) else [rows.X]
+    labels = rows.y.tolist()
+    for i, column in enumerate(columns):
+        if list(column) == labels:
+            warn(f"SKW033: column {i} of X holds the labels themselves. Leave it out, or nothing else is learnt.")
 
 
 def _hashable(row):

@@ -51,7 +51,9 @@ def predict_stream(batches, *, check, encode, predict, n_classes, max_length):
         Takes checked rows, returns what the network reads.
     predict : callable
         Takes what the network reads and the batch's name, returns an array of shape (n_rows, n_classes).
-    n_classes, max_length : int
+    n_classes : int
+    max_length : int, or None for rows of numbers
+        Tokens that a text is truncated to.
 
     Yields
     ------

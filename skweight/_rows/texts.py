@@ -1,5 +1,6 @@
 """Texts: any accepted container, checked, as a list."""
 
+import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,7 +33,7 @@ def check_texts(X, name="X", *, min_samples=1, drop_missing=False, batch=False):
     kept : ndarray of int
         Which rows of `X` the texts are; all of them unless rows were dropped.
     """
-    rows = _to_rows(X, name)
+    rows = to_rows(X, name)
     paired = _is_pair(next((row for row in rows if not is_missing(row)), None))
     texts, kept, missing = [], [], []
     for i, row in enumerate(rows):
@@ -72,8 +73,12 @@ def check_texts(X, name="X", *, min_samples=1, drop_missing=False, batch=False):
 
 
 def count_empty(texts):
-    """How many texts, or pairs of texts, are empty or hold white space only."""
-    return sum(not "".join(text).strip() for text in texts)
+    """How many texts, or pairs of texts, are empty or hold nothing that can be seen."""
+    return sum(not any(map(_is_visible, "".join(text).strip())) for text in texts)
+
+
+def _is_visible(char):
+    return not char.isspace() and unicodedata.category(char) not in ("Cc", "Cf")  # Cf: zero-width spaces, for example
 
 
 def warn_if_empty(n_empty, n_texts, name="X"):
@@ -82,7 +87,8 @@ def warn_if_empty(n_empty, n_texts, name="X"):
         warn(f"SKW010: {n_empty} of {n_texts} texts in {name} are empty.")
 
 
-def _to_rows(X, name):
+def to_rows(X, name="X"):
+    """Turn any accepted container into a list of its rows, by position, whatever they hold."""
     if isinstance(X, str):
         raise ValueError(f"{name} must be an iterable of texts, got a single string. Wrap it in a list: [{name}].")
     if isinstance(X, bytes | bytearray):

@@ -1,6 +1,21 @@
-"""Single values: which are missing, and how messages name rows."""
+"""Single values: which are missing, and how messages name values and rows."""
+
+import reprlib
 
 import numpy as np
+
+_short = reprlib.Repr()
+_short.maxlist, _short.maxstring, _short.maxother = 10, 80, 80
+
+
+def spell(value):
+    """Spell a value, or a list of values, for a message, which must fit on a screen whatever the value is."""
+    return _short.repr(value)
+
+
+def unmasked(array):
+    """Return an array with None in the place of what its mask hides; anything else as it is."""
+    return np.array(array.tolist(), dtype=object) if isinstance(array, np.ma.MaskedArray) else array
 
 
 def is_missing(value):

@@ -16,6 +16,7 @@ import numpy as np
 from filelock import FileLock
 from joblib.hashing import NumpyHasher
 
+from skweight import _engine
 from skweight.exceptions import warn
 
 # A result of another version of one of these is another result.
@@ -150,19 +151,15 @@ def code_fingerprint(estimator):
 
 
 def encoder_fingerprint(encoder):
-    """Return what distinguishes encoders of one name: the content of a folder's files, or a commit on the hub."""
-    folder = Path(encoder)
-    if folder.is_dir():
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-        return [(path.name, _digest(path, path.stat().st_size, path.stat().st_mtime_ns)) for path in files]
+    """Return what distinguishes encoders of one name: the content of their files."""
     if str(encoder) == "passthrough":
         return None
-    from transformers import AutoConfig
-
     try:
-        return getattr(AutoConfig.from_pretrained(encoder, trust_remote_code=False), "_commit_hash", None)
+        folder = Path(_engine.encoder_folder(encoder))
     except OSError:  # a fitted checker does not need its encoder any more; one that does will say so itself
         return None
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return [(path.name, _digest(path, path.stat().st_size, path.stat().st_mtime_ns)) for path in files]
 
 
 def _functions(cls):

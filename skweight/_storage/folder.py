@@ -27,7 +27,7 @@ _TRAINING_FILE = "training.npz"
 
 def save(classifier, folder, *, training):
     """Write a fitted classifier into `folder`."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     params, dropped = {}, []
     for name, value in classifier.get_params(deep=False).items():
@@ -105,7 +105,7 @@ def load(folder, cls, *, family, device=None):
     device : str, default=None
         Replaces the saved ``device``.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not (folder / _FILE).exists():
         raise FileNotFoundError(f"{folder} has no {_FILE}: it was not saved by save_pretrained, or not to the end.")
     about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
@@ -140,7 +140,7 @@ def load(folder, cls, *, family, device=None):
         module = _engine.load_trained(folder, _engine.Head)
     else:
         module = _engine.load_trained(folder)
-        classifier.tokenizer_ = _engine.load_tokenizer(folder, local_files_only=True)
+        classifier.tokenizer_ = _engine.load_tokenizer(folder)
     classifier.module_ = module.to(_engine.resolve_device(classifier.device))
     return classifier
 

@@ -3,14 +3,17 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skweight._rows.labels import check_labels
+from skweight._rows.texts import check_texts
+
 
 def inject_noise(X, y, *, swapped=0.2, duplicated=0.2, unrelated=(), random_state=None):
     """Spoil a data set in the three ways of the paper's noise study.
 
     Parameters
     ----------
-    X : list of str or list of (str, str)
-        Texts.
+    X : array-like of shape (n_samples,) or (n_samples, 2)
+        Texts, or pairs of texts.
     y : array-like of shape (n_samples,)
         Their labels.
     swapped : float, default=0.2
@@ -37,7 +40,9 @@ def inject_noise(X, y, *, swapped=0.2, duplicated=0.2, unrelated=(), random_stat
     (13, np.int64(2), np.int64(4), np.int64(1))
     """
     rng = check_random_state(random_state)
-    y = np.array(y)
+    X, y = check_texts(X)[0], check_labels(y)[0]
+    if len(X) != len(y):
+        raise ValueError(f"X has {len(X)} rows but y has {len(y)}.")
     n, labels = len(y), np.unique(y)
     order = rng.permutation(n)
     swap = order[: round(swapped * n)]

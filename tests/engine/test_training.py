@@ -240,6 +240,23 @@ def test_device_that_is_not_there_is_refused_with_those_that_are(tiny_encoder, t
         resolve_device("gpu")
 
 
+def test_device_may_be_none_or_the_number_of_a_cuda_device():
+    assert resolve_device(None) == resolve_device("auto")
+    if torch.cuda.is_available():
+        assert resolve_device(0) == torch.device("cuda:0")
+    for absent in (77, np.int64(77)):
+        with pytest.raises(ValueError, match=r"device=.*77.* is not present; present here: .*cpu"):
+            resolve_device(absent)
+    with pytest.raises(ValueError, match=r"device=1\.5 is not a torch device"):
+        resolve_device(1.5)
+
+
+def test_device_none_is_fitted_and_saved(tiny_encoder, toy, tmp_path):
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK, device=None).fit(toy["X"], toy["y"])
+    clf.save_pretrained(tmp_path)
+    assert CrossEntropyClassifier.from_pretrained(tmp_path).device is None
+
+
 @pytest.mark.slow
 def test_compiled_training_reaches_the_same_model(tiny_encoder, toy):
     plain = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])

@@ -1,5 +1,7 @@
 """Synthetic and real rows in one container."""
 
+from collections import deque
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -7,6 +9,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse
 
+from skweight._rows.texts import check_texts
 from skweight.model_selection import stack_real
 
 TEXTS, REAL_TEXTS = ["a warm film", "a dull film", "a bore"], ["loved it", "hated it"]
@@ -135,19 +138,43 @@ def test_rows_and_labels_of_unequal_number_are_refused_with_both_numbers(name):
         stack_real(**arguments)
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "names"),
-    [
-        (pd.Series(TEXTS), REAL_TEXTS, ("Series", "list")),
-        (pd.Series(TEXTS), pl.Series(REAL_TEXTS), ("Series", "Series")),
-        (pd.DataFrame({"text": TEXTS}), pd.Series(REAL_TEXTS), ("DataFrame", "Series")),
-        (scipy.sparse.eye_array(3).tocsr(), np.eye(2, 3), ("csr_array", "ndarray")),
-    ],
-    ids="Series-list pandas-polars frame-column sparse-dense".split(),
-)
-def test_different_containers_are_refused_with_both_names(first, second, names):
-    with pytest.raises(TypeError, match="^X is {} but real_X is {}: pass both in the same container".format(*names)):
-        stack_real(first, LABELS, second, REAL_LABELS)
+CONTAINERS = {
+    "list": list,
+    "tuple": tuple,
+    "deque": deque,
+    "array": np.array,
+    "pandas": lambda a: pd.Series(a, index=range(len(a))[::-1]),
+    "pandas frame": lambda a: pd.DataFrame({"text": a}),
+    "polars": pl.Series,
+    "pyarrow": pa.array,
+    "pyarrow chunked": lambda a: pa.chunked_array([a[:1], a[1:]]),
+    "pyarrow table": lambda a: pa.table({"text": a}),
+}
+
+
+@pytest.mark.parametrize("second", CONTAINERS)
+@pytest.mark.parametrize("first", CONTAINERS)
+def test_texts_may_come_in_any_two_containers(first, second):
+    X, _, _ = stack_real(CONTAINERS[first](TEXTS), LABELS, CONTAINERS[second](REAL_TEXTS), REAL_LABELS)
+    assert check_texts(X)[0] == TEXTS + REAL_TEXTS
+
+
+def test_pairs_in_tables_of_pyarrow_are_stacked_as_pairs():
+    table, real_table = (pa.table({"a": texts, "b": texts[::-1]}) for texts in (TEXTS, REAL_TEXTS))
+    X, _, _ = stack_real(table, LABELS, real_table, REAL_LABELS)
+    assert [*zip(TEXTS, TEXTS[::-1], strict=True), *zip(REAL_TEXTS, REAL_TEXTS[::-1], strict=True)] == X
+
+
+def test_pairs_beside_single_texts_are_refused():
+    pairs = [(text, text) for text in REAL_TEXTS]
+    message = r"^X holds rows such as 'a warm film', but real_X such as \('loved it', 'loved it'\)"
+    with pytest.raises(ValueError, match=message):
+        stack_real(TEXTS, LABELS, pairs, REAL_LABELS)
+
+
+def test_a_sparse_matrix_beside_a_dense_one_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"^X is csr_array: pass X and real_X in the same container\.$"):
+        stack_real(scipy.sparse.eye_array(3).tocsr(), LABELS, np.eye(2, 3), REAL_LABELS)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def build(tiny_encoder):
             CrossEntropyClassifier: {},
         }[cls]
         settings = {"max_epochs": 1, "precision": "fp32", "max_length": 32, "device": "cpu", "random_state": 0}
-        return cls(tiny_encoder, **{**checkers, **settings, **params})
+        return cls(**{"encoder": tiny_encoder, **checkers, **settings, **params})
 
     return build
 

@@ -3,6 +3,8 @@
 import re
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from helpers import WEIGHTED, replaced
 
@@ -55,6 +57,26 @@ def test_a_label_of_real_rows_only_is_an_error_that_names_it_and_meta_estimators
         fit(cls, real_y=replaced(toy["real_y"], row5="odd"))
 
 
+@pytest.mark.parametrize(
+    ("label", "other"),
+    [
+        ("Fresh", "fresh"),
+        (" fresh", "fresh"),
+        ("fresh\u200b", "fresh"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("0", 0),
+        (0, "0"),
+    ],
+    ids=ascii,
+)
+def test_real_labels_that_only_look_like_those_of_y_are_named_in_pairs(fit, label, other):
+    rest = 1 if isinstance(other, int) else "1"
+    message = f"SKW012: these look alike: {label!r} and {other!r}"
+    with pytest.raises(ValueError, match=f"^real_y holds labels that y does not: .*{re.escape(message)}") as error:
+        fit(y=[other, rest] * 6, real_y=[label, rest if isinstance(label, type(rest)) else type(label)(1)] * 3)
+    assert "meta-estimator" not in str(error.value)
+
+
 def test_labels_that_were_encoded_behind_the_back_of_the_real_ones_are_an_error(fit):
     with pytest.raises(ValueError, match=r"^real_y holds labels that y does not: \['fresh', 'rotten'\]; y holds \[0, "):
         fit(y=[0, 1] * 6)
@@ -70,6 +92,20 @@ def test_real_texts_among_the_synthetic_ones_are_counted(fit, toy):
     message = "SKW030: 2 of the 6 real rows (rows 0, 1) are also among the synthetic ones"
     with pytest.warns(SkweightWarning, match=f"^{re.escape(message)}"):
         fit(real_X=replaced(toy["real_X"], row0=toy["X"][0], row1=toy["X"][1]))
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+def test_real_rows_under_other_column_names_are_refused_with_both(fit, toy, frame):
+    message = "real_X has the columns ['review'], but X has ['text']. Give them the same names."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        fit(X=frame({"text": toy["X"]}), real_X=frame({"review": toy["real_X"]}))
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_a_text_of_each_pair_that_is_the_label_is_warned_of(fit, toy, column):
+    frame = pd.DataFrame({"text": toy["X"], "label": toy["y"]}).iloc[:, :: 1 if column else -1]
+    with pytest.warns(SkweightWarning, match=f"^SKW033: column {column} of X holds the labels themselves"):
+        fit(CrossEntropyClassifier, X=frame, y=frame["label"], real_X=None, real_y=None)
 
 
 @pytest.mark.parametrize("cls", [IMPClassifier, DIMPClassifier])

@@ -1,6 +1,8 @@
 """Long and strange texts: they are truncated with a warning or read to the bit, and never refused."""
 
+import json
 import re
+import shutil
 import threading
 import time
 import unicodedata
@@ -78,6 +80,27 @@ def test_max_length_at_the_limit_of_the_model_is_fine(fit):
     clf = fit(max_length=64)
     with pytest.warns(SkweightWarning, match="SKW011: 1 of 1 texts in X are longer than max_length=64"):
         assert clf.predict_proba(["good " * 100]).shape == (1, 2)
+
+
+@pytest.mark.parametrize(("encoder", "limit"), [("tiny_encoder", 64), ("minilm", 128)])
+def test_max_length_adapts_to_an_encoder_that_takes_fewer_tokens(fit, toy, tmp_path, request, caught, encoder, limit):
+    settings = {"encoder": request.getfixturevalue(encoder)}
+    X = replaced(toy["X"], row0="good " * 500)
+    fit(X=X, max_length="auto", **settings).save_pretrained(tmp_path)
+    proba = DIMPClassifier.from_pretrained(tmp_path).predict_proba(X)
+    by_number = fit(X=X, max_length=limit, **settings).predict_proba(X)
+    message = f"SKW011: 1 of 12 texts in X are longer than max_length={limit} tokens and were truncated."
+    assert [str(warning.message) for warning in caught] == [message] * 4
+    np.testing.assert_array_equal(proba, by_number)
+
+
+def test_the_default_max_length_heeds_the_model_where_the_tokenizer_names_no_limit(fit, toy, tiny_encoder, tmp_path):
+    folder = shutil.copytree(tiny_encoder, tmp_path / "tiny")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "model_max_length": 10**30}))
+    clf = fit(encoder=folder, max_length="auto")
+    with pytest.warns(SkweightWarning, match="SKW011: 1 of 1 texts in X are longer than max_length=64"):
+        clf.predict_proba(["good " * 500])
 
 
 STRANGE = {

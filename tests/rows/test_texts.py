@@ -59,6 +59,22 @@ def test_the_list_that_was_passed_is_not_handed_back():
     assert texts == ["a film", "a plot"]
 
 
+INVISIBLE = ["\u200b" * 3, "\u200b \u200d\t", "\ufeff", "\u00ad", "\u2060", "\u200e\u200f", "\x00\x07"]
+
+
+@pytest.mark.parametrize("text", INVISIBLE, ids=ascii)
+def test_a_text_of_which_nothing_can_be_seen_is_empty(text):
+    with pytest.warns(SkweightWarning, match=r"^SKW010: 1 of 2 texts in X are empty\.$"):
+        check_texts([text, "a film"])
+    with pytest.raises(ValueError, match=r"^All 2 texts in X are empty\.$"):
+        check_texts([text, text])
+
+
+def test_a_text_with_something_to_see_among_what_cannot_be_seen_is_not_empty(caught):
+    check_texts([f"{text}.{text}" for text in INVISIBLE])
+    assert not caught
+
+
 def test_a_pair_is_empty_only_if_both_texts_are():
     with pytest.warns(SkweightWarning, match=r"^SKW010: 1 of 3 texts in X are empty\.$"):
         check_texts([("", " "), ("", "a"), ("a", "")])
