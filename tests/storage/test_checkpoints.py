@@ -6,7 +6,6 @@ import resource
 import signal
 import time
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -319,9 +318,10 @@ def test_a_folder_that_cannot_be_made_is_reported_before_training(tiny_encoder, 
 # -- callbacks --------------------------------------------------------------------------------------------------------
 
 
-class Counting(Callback):
-    log: ClassVar[list] = []  # on the class: callbacks are cloned
+COUNTED = []  # by all callbacks: estimators clone theirs
 
+
+class Counting(Callback):
     def on_train_begin(self, net, **kwargs):
         self.steps_ = 0
 
@@ -329,7 +329,7 @@ class Counting(Callback):
         self.steps_ += training
 
     def on_train_end(self, net, **kwargs):
-        self.log.append(self.steps_)
+        COUNTED.append(self.steps_)
 
 
 class Restorable(Counting):
@@ -345,7 +345,7 @@ def test_a_callback_is_put_back_too(tiny_encoder, toy, tmp_path, monkeypatch):
     clf = CrossEntropyClassifier(tiny_encoder, **settings, callbacks=[Restorable()])
     assert interrupt(monkeypatch, clf, toy, writes=2)
     fit(clf, toy)
-    assert Counting.log[-1] == 6
+    assert COUNTED[-1] == 6
 
 
 def test_a_callback_that_cannot_be_put_back_is_refused(tiny_encoder, toy, tmp_path):
@@ -358,10 +358,10 @@ def test_a_training_of_a_checker_with_such_a_callback_is_kept_as_a_whole(tiny_en
     checker = CrossEntropyClassifier(tiny_encoder, **QUICK, callbacks=[Counting()])
     clf = DIMPClassifier(tiny_encoder, **QUICK, quality_checker=checker, checkpoint_dir=tmp_path, checkpoint_steps=1)
     assert interrupt(monkeypatch, clf, toy, writes=1)
-    assert Counting.log[-1] == 4
-    Counting.log.clear()
+    assert COUNTED[-1] == 4
+    COUNTED.clear()
     fit(clf, toy)
-    assert not Counting.log
+    assert not COUNTED
 
 
 # -- kills ------------------------------------------------------------------------------------------------------------
