@@ -149,7 +149,7 @@ class BaseTwoStageClassifier(BaseTextClassifier):
                 return "checker", code_fingerprint(unfitted), unfitted, rows.X, rows.y, rows.sample_weight
 
             checker = self._cached(partial(_fit_on, checker, rows, title=name.replace("_", " ")), key)
-        proba = self._cached(partial(_shared_proba, checker, asked, classes), lambda: (*key(), asked.X, classes))
+        proba = self._cached(partial(_shared_proba, checker, asked, classes, name), lambda: (*key(), asked.X, classes))
         return checker, proba
 
     def _cached(self, compute, content):
@@ -217,6 +217,7 @@ class BaseCheckedClassifier(BaseTwoStageClassifier):
         return self._assessment("quality", checker, smooth_proba(proba, self.smoothing, len(checker.classes_)), data)
 
     def _assessment(self, name, checker, proba, data):
+        _warn_if_one_class(f"{name}_checker", proba, data.classes)
         label_proba = data.synthetic.label_column(proba)
         learnt = {f"{name}_checker_": checker, f"{name}_proba_": data.scatter(label_proba, fill=np.nan)}
         return Assessment(proba, label_proba, learnt)
@@ -308,6 +309,18 @@ class WithDiversityChecker(BaseCheckedClassifier):
         return self._assessment("diversity", checker, proba, data)
 
 
+def _warn_if_one_class(name, proba, classes):
+    """Warn if one class is above all others in every row; a checker that knows nothing of any row is not meant."""
+    proba = np.nan_to_num(proba, nan=-1.0)
+    best = int(proba[0].argmax())
+    if (proba[:, best] > np.delete(proba, best, axis=1).max(axis=1)).all():
+        warn(
+            f"SKW043: the {name} finds {classes.tolist()[best]!r} most probable in all {len(proba)} synthetic rows, so "
+            "that weights tell labels apart, and hardly rows. Fit it on more real rows, train it longer "
+            f"({name}__max_epochs), or bring another."
+        )
+
+
 def _fit_on(checker, rows, *, title):
     """Fit a checker on rows; one of ours reads their tokens, if they are what it would make of them itself."""
     if _reads_tokens(checker, rows):
@@ -316,21 +329,21 @@ def _fit_on(checker, rows, *, title):
     return checker.fit(rows.X, rows.y, **weight)
 
 
-def _shared_proba(checker, rows, classes):
+def _shared_proba(checker, rows, classes, name):
     """Probability of each class, NaN for one that the checker does not know; each process computes its share."""
     world = _engine.world()
     if world.size == 1 or len(rows) < world.size:
-        return proba_of_classes(checker, rows, classes)
+        return proba_of_classes(checker, rows, classes, name=name, index=rows.index)
     own = rows.take(world.shard(np.arange(len(rows))))
-    return world.gather_array(proba_of_classes(checker, own, classes), len(rows))
+    return world.gather_array(proba_of_classes(checker, own, classes, name=name, index=own.index), len(rows))
 
 
-def proba_of_classes(checker, rows, classes):
+def proba_of_classes(checker, rows, classes, **names):
     """Probability of each class, NaN for one that the checker does not know."""
     inner = checker.estimator if isinstance(checker, FrozenEstimator) else checker
     if _reads_tokens(inner, rows):
-        return class_proba(checker, rows.tokens, classes, predict_proba=inner._predict_proba_of_tokens)
-    return class_proba(checker, rows.X, classes)
+        return class_proba(checker, rows.tokens, classes, predict_proba=inner._predict_proba_of_tokens, **names)
+    return class_proba(checker, rows.X, classes, **names)
 
 
 def _reads_tokens(checker, rows):

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-import skweight._base
+import skweight._predicting
 from skweight import DIMPClassifier, IMPClassifier, label_proba
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning
@@ -75,7 +75,7 @@ def test_checkers_are_not_part_of_the_trained_model(tiny_encoder, toy):
 
 
 def test_texts_are_tokenised_once_for_all_checkers_on_the_same_encoder(tiny_encoder, toy, monkeypatch):
-    tokenised = watch(monkeypatch, skweight._base, "tokenize")
+    tokenised = watch(monkeypatch, skweight._predicting, "tokenize")
     fit(IMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1), toy)
     assert sorted(len(call.texts) for call in tokenised) == [6, 12]
 

@@ -220,6 +220,14 @@ def own_data(rows):
     return FitData(_encoded(_with_mean_one(checked), classes, rows.tokens), None, None, classes, len(rows))
 
 
+def few_of_each_class(target, most):
+    """Rows that stand for all: as many of each class, in the order of the classes, and not many more than `most`."""
+    codes = np.unique(target)
+    size = -(-most // len(codes))
+    of_class = (np.flatnonzero(target == code) for code in codes)
+    return np.concatenate([rows[:: -(-len(rows) // size)] for rows in of_class])
+
+
 def _encoded(rows, classes, tokens):
     code_of = {label: code for code, label in enumerate(classes.tolist())}
     target = np.array([code_of[label] for label in rows.y.tolist()], dtype=np.int64)
@@ -258,9 +266,11 @@ def _check_sample_weight(sample_weight, n_rows):
 def _with_mean_one(rows, kind=""):
     if rows.sample_weight is None:
         return rows
-    if rows.sample_weight.sum() == 0:
+    largest = rows.sample_weight.max()
+    if largest == 0:
         raise ValueError(f"sample_weight must not be zero for all {kind}rows.")
-    return replace(rows, sample_weight=rows.sample_weight / rows.sample_weight.mean())
+    weight = rows.sample_weight / largest  # sums of very large or very small weights would overflow, or be lost
+    return replace(rows, sample_weight=weight / weight.mean())
 
 
 def _check_real(synthetic, real, classes, y_name):
