@@ -23,6 +23,7 @@ class SkweightWarning(UserWarning):
     SKW023    a class has too few real rows to be held out in proportion
     SKW030    texts occur both in the synthetic and in the real rows
     SKW032    `real_X` is as long as `X`: it may have been sliced (:class:`RealDataSlicedWarning`)
+    SKW034    real rows occur more than once
     SKW040    probabilities of 0, or a weight at its bound: 1 % of the rows or more
     SKW041    the weights have collapsed: few rows carry nearly all of the weight
     SKW042    one row carries more than a tenth of the weight, and more than ten rows' share

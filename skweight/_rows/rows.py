@@ -286,13 +286,38 @@ def _check_real(synthetic, real, classes, y_name):
         raise ValueError(f"The real rows hold labels that the synthetic rows do not: {unknown}; those hold {known}.")
     if isinstance(real.X[0], tuple) != isinstance(synthetic.X[0], tuple):
         raise ValueError("X and real_X must both hold single texts or both hold pairs of texts.")
-    seen = set(map(_hashable, synthetic.X))
-    shared = [i for i, row in zip(real.index.tolist(), real.X, strict=True) if _hashable(row) in seen]
-    if shared:
+    _warn_of_copies(synthetic, real)
+
+
+def _warn_of_copies(synthetic, real):
+    """Warn of real rows that are among the synthetic ones, and of those that are there twice."""
+    first_synthetic, first_real = _first_of_each(synthetic), _first_of_each(real)
+    pairs, again = [], []
+    for i, row in zip(real.index.tolist(), real.X, strict=True):
+        key = _hashable(row)
+        if key in first_synthetic:
+            pairs.append((i, first_synthetic[key]))
+        if first_real[key] != i:
+            again.append((i, first_real[key]))
+    if pairs:
         warn(
-            f"SKW030: {len(shared)} of the {len(real)} real rows ({name_rows(shared)}) are also among the "
-            "synthetic ones, which makes those look better than they are."
+            f"SKW030: {len(pairs)} of the {len(real)} real rows ({name_rows([i for i, _ in pairs])}) are also among the "
+            f"synthetic ones ({name_rows([i for _, i in pairs])}), which makes those look better than they are."
         )
+    if again:
+        warn(
+            f"SKW034: {len(again)} of the {len(real)} real rows ({name_rows([i for i, _ in again])}) repeat others "
+            f"({name_rows([i for _, i in again])}). They count twice, and may be scored by a model that has seen them: "
+            "leave the copies out, or keep them in one fold (groups of RealKFold)."
+        )
+
+
+def _first_of_each(rows):
+    """Where each different row comes first."""
+    first: dict[Any, int] = {}
+    for i, row in zip(rows.index.tolist(), rows.X, strict=True):
+        first.setdefault(_hashable(row), i)
+    return first
 
 
 def _hashable(row):
