@@ -301,8 +301,8 @@ def _warn_of_copies(synthetic, real):
             again.append((i, first_real[key]))
     if pairs:
         warn(
-            f"SKW030: {len(pairs)} of the {len(real)} real rows ({name_rows([i for i, _ in pairs])}) are also among the "
-            f"synthetic ones ({name_rows([i for _, i in pairs])}), which makes those look better than they are."
+            f"SKW030: {len(pairs)} of the {len(real)} real rows ({name_rows([i for i, _ in pairs])}) are also among "
+            f"the synthetic ones ({name_rows([i for _, i in pairs])}), which makes those look better than they are."
         )
     if again:
         warn(
