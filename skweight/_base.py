@@ -12,7 +12,7 @@ from skweight import _engine, _storage
 from skweight._parameters import AUTO_LR, TrainingParameters, estimator
 from skweight._predicting import BasePredictor, plain_numpy
 from skweight._rows.features import Features
-from skweight._rows.rows import check_data, encode_data, own_data, raise_real_needed
+from skweight._rows.rows import check_data, encode_data, few_of_each_class, own_data, raise_real_needed
 from skweight._rows.tokens import warn_if_truncated, warn_if_unknown
 from skweight._weights import effective_sample_size
 from skweight.exceptions import warn
@@ -210,6 +210,8 @@ class BaseTextClassifier(BasePredictor):
             callbacks=self.callbacks,
         )
         self._keep(data, weighting, module, tokenizer, training, stacked=stacked)
+        if title is None and training.history:  # a checker is judged by what it says of the rows that it is asked about
+            self._warn_if_one_class(data, module)
         return self
 
     def _keep(self, data, weighting, module, tokenizer, training, *, stacked):
@@ -231,7 +233,7 @@ class BaseTextClassifier(BasePredictor):
             self.sample_weight_[data.real.index] = real_weights
         for name, value in weighting.learnt.items():
             setattr(self, name, value)
-        self._warn_if_collapsed(weights)
+        self._warn_of_weights(weights, data.synthetic.index)
 
     def _make_module(self, data, seed):
         """Load the encoder with a new head, or make a head for numbers, on the device to train on."""
@@ -290,9 +292,29 @@ class BaseTextClassifier(BasePredictor):
             warn_if_unknown(tokens, tokenizer)
         return tokens
 
-    def _warn_if_collapsed(self, weights, least=0.1):
-        if (size := effective_sample_size(weights)) < least * len(weights):
+    def _warn_of_weights(self, weights, index):
+        """Warn where one row, or few, carry the weight of all; `index` says what the rows are called."""
+        row, least = int(weights.argmax()), 0.1
+        share = weights[row] / weights.sum() if weights.any() else 0.0
+        others = np.delete(weights, row)
+        if share > max(least, 10 / len(weights)) and effective_sample_size(others) >= least * len(others):
+            warn(
+                f"SKW042: row {index[row]} carries {share:.0%} of the weight of all {len(weights)} rows. Try clip=10, "
+                "a smaller gamma, or look at the row."
+            )
+        elif (size := effective_sample_size(weights)) < least * len(weights):
             warn(
                 f"SKW041: the weights have collapsed: {len(weights)} rows count as {size:.1f} (effective sample size). "
                 "Try clip=10, a smaller gamma, or look at the quality checker."
+            )
+
+    def _warn_if_one_class(self, data, module, most=200):
+        """Warn if rows of every class are predicted as one; `most` of them cost no more than a fiftieth of a fit."""
+        rows = few_of_each_class(data.synthetic.target, most)
+        predicted = np.unique(_engine.predict_logits(module, data.synthetic.tokens.take(rows)).argmax(axis=1))
+        if len(predicted) == 1:
+            warn(
+                f"SKW045: {len(rows)} training rows of {len(data.classes)} classes are all predicted as "
+                f"{data.classes.tolist()[predicted[0]]!r}: too little was learnt. Train longer (max_epochs), with "
+                "another lr, or look at what the rows of each class weigh."
             )

@@ -160,7 +160,7 @@ class BaseTwoStageClassifier(BaseTextClassifier):
         def asked_key():
             return *key(), asked.X, classes
 
-        ask = partial(self._cached, partial(_shared_proba, checker, asked, classes), asked_key)
+        ask = partial(self._cached, partial(_shared_proba, checker, asked, classes, name), asked_key)
         return checker, self._kept(f"answers of the {name}", ask, asked_key)
 
     def _kept(self, name, compute, content):
@@ -232,6 +232,7 @@ class BaseCheckedClassifier(BaseTwoStageClassifier):
         return self._assessment("quality", checker, smooth_proba(proba, self.smoothing, len(checker.classes_)), data)
 
     def _assessment(self, name, checker, proba, data):
+        _warn_if_one_class(f"{name}_checker", proba, data.classes)
         label_proba = data.synthetic.label_column(proba)
         learnt = {f"{name}_checker_": checker, f"{name}_proba_": data.scatter(label_proba, fill=np.nan)}
         return Assessment(proba, label_proba, learnt)
@@ -338,6 +339,18 @@ def _check_predicts_proba(name, checker):
         )
 
 
+def _warn_if_one_class(name, proba, classes):
+    """Warn if one class is above all others in every row; a checker that knows nothing of any row is not meant."""
+    proba = np.nan_to_num(proba, nan=-1.0)
+    best = int(proba[0].argmax())
+    if (proba[:, best] > np.delete(proba, best, axis=1).max(axis=1)).all():
+        warn(
+            f"SKW043: the {name} finds {classes.tolist()[best]!r} most probable in all {len(proba)} synthetic rows, so "
+            "that weights tell labels apart, and hardly rows. Fit it on more real rows, train it longer "
+            f"({name}__max_epochs), or bring another."
+        )
+
+
 def _fit_on(checker, rows, *, title):
     """Fit a checker on rows; one of ours reads their tokens, if they are what it would make of them itself."""
     if _reads_tokens(checker, rows):
@@ -346,21 +359,21 @@ def _fit_on(checker, rows, *, title):
     return checker.fit(rows.X, rows.y, **weight)
 
 
-def _shared_proba(checker, rows, classes):
+def _shared_proba(checker, rows, classes, name):
     """Probability of each class, NaN for one that the checker does not know; each process computes its share."""
     world = _engine.world()
     if world.size == 1 or len(rows) < world.size:
-        return proba_of_classes(checker, rows, classes)
+        return proba_of_classes(checker, rows, classes, name=name, index=rows.index)
     own = rows.take(world.shard(np.arange(len(rows))))
-    return world.gather_array(proba_of_classes(checker, own, classes), len(rows))
+    return world.gather_array(proba_of_classes(checker, own, classes, name=name, index=own.index), len(rows))
 
 
-def proba_of_classes(checker, rows, classes):
+def proba_of_classes(checker, rows, classes, **names):
     """Probability of each class, NaN for one that the checker does not know."""
     inner = checker.estimator if isinstance(checker, FrozenEstimator) else checker
     if _reads_tokens(inner, rows):
-        return class_proba(checker, rows.tokens, classes, predict_proba=inner._predict_proba_of_tokens)
-    return class_proba(checker, rows.X, classes)
+        return class_proba(checker, rows.tokens, classes, predict_proba=inner._predict_proba_of_tokens, **names)
+    return class_proba(checker, rows.X, classes, **names)
 
 
 def _reads_tokens(checker, rows):

@@ -11,6 +11,10 @@ from skweight._base import Weighting
 from skweight._checkers import BaseCheckedClassifier, WithDiversityChecker
 from skweight._parameters import estimator
 from skweight._weights import importance_weights, label_proba, smooth_proba
+from skweight.exceptions import warn
+
+_NOTICEABLE = 0.01  # share of the rows from which their probabilities of 0 are worth a warning
+_HUGE = 1e10  # a weight near the bound against overflow, whatever the row's sample_weight
 
 
 @estimator
@@ -33,7 +37,7 @@ class _BaseImportanceClassifier(BaseCheckedClassifier):
 
     _parameter_constraints = {
         "gamma": [Interval(Real, 0, None, closed="left")],
-        "clip": [Interval(Real, 0, None, closed="neither"), None],
+        "clip": [Interval(Real, 1e-30, None, closed="left"), None],  # float32 computes with little less
     }
 
     def compute_weights(self, X, y):
@@ -74,6 +78,30 @@ class _BaseImportanceClassifier(BaseCheckedClassifier):
                 "its checkers. Fit it again, or pickle a classifier whose checkers you need."
             )
         return getattr(self, name)
+
+    def _warn_of_weights(self, weights, index):
+        no_probability = self.quality_proba_[index] < np.finfo(np.float64).tiny
+        counts = {
+            "weigh next to nothing, as their label has no probability under the quality checker": (
+                no_probability & (weights == 0)
+            ),
+            f"weigh {_HUGE:.0e} or more, as what divides their weight is next to 0": (
+                self._unnormalised(weights, index) >= _HUGE
+            ),
+        }
+        said = [
+            f"{rows.sum()} of {len(rows)} rows ({rows.mean():.0%}) {what}"
+            for what, rows in counts.items()
+            if rows.mean() >= _NOTICEABLE
+        ]
+        if said:  # that few rows carry the weight of all then follows from it
+            warn(f"SKW040: {'; '.join(said)}. Try smoothing=0.05, clip=10, or a checker that is less certain.")
+        else:
+            super()._warn_of_weights(weights, index)
+
+    def _unnormalised(self, weights, index):
+        """Weights that are not divided by their mean; `weights` are those of the training."""
+        return weights
 
     def _denominator(self, X, rows, y):
         """Probabilities that the weights divide by, of the labels `y` of the rows `X`, in checked form `rows`."""
@@ -141,7 +169,17 @@ class IMPClassifier(_BaseImportanceClassifier, WithDiversityChecker):
         diversity = self._fit_diversity_checker(data, diversity_seed)  # Q(y|x)
         options = {"gamma": self.gamma, "clip": self.clip, "normalize": self.normalize}
         weights = importance_weights(quality.label_proba, diversity.label_proba, **options)
-        return Weighting({"sample_weight": weights * data.synthetic.mean_one_weight}, quality.learnt | diversity.learnt)
+        weights = weights * data.synthetic.mean_one_weight
+        if not weights.astype(np.float32).any():
+            raise ValueError(
+                f"All {len(weights)} weights are 0 in float32, so that nothing could be learnt. Try a gamma smaller "
+                f"than {self.gamma:g}, smoothing=0.05, or another quality checker."
+            )
+        return Weighting({"sample_weight": weights}, quality.learnt | diversity.learnt)
+
+    def _unnormalised(self, weights, index):
+        diversity = self.diversity_proba_[index] if hasattr(self, "diversity_proba_") else None
+        return importance_weights(self.quality_proba_[index], diversity, gamma=self.gamma, clip=self.clip)
 
     def _denominator(self, X, rows, y):
         if self.diversity_checker == "drop":

@@ -235,7 +235,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         excess = self.history_[-1]["train_loss"] / weight.mean() - least
         if excess > most:
             warn(
-                f"SKW042: the student has not learnt what the pool says: its loss is {excess:.1f} nats above the least "
+                f"SKW044: the student has not learnt what the pool says: its loss is {excess:.1f} nats above the least "
                 "there can be. Train longer (max_epochs, lr), or predict with the pool itself (student=False)."
             )
 

@@ -5,7 +5,7 @@ logarithm of that ratio, so that a denominator near zero costs neither an overfl
 """
 
 import numpy as np
-from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, column_or_1d
 
 from skweight._limits import MAX_LOG_WEIGHT
 
@@ -34,7 +34,7 @@ def label_proba(classifier, X, y):
     TypeError
         If the classifier has no ``predict_proba``.
     ValueError
-        If none of the labels is known to the classifier.
+        If none of the labels is known to the classifier, or if what it says of a row are no probabilities.
 
     Examples
     --------
@@ -46,13 +46,12 @@ def label_proba(classifier, X, y):
     """
     y = column_or_1d(np.asarray(y))
     columns = _columns_of(classifier, y)
-    proba = np.asarray(classifier.predict_proba(X), dtype=np.float64)
-    check_consistent_length(proba, y)
+    proba = _check_answer(classifier.predict_proba(X), classifier, len(y))
     own = proba[np.arange(len(y)), columns]
     return np.where(columns >= 0, own, np.nan)
 
 
-def class_proba(classifier, X, classes, *, predict_proba=None):
+def class_proba(classifier, X, classes, *, predict_proba=None, name=None, index=None):
     """Probability that a fitted classifier gives to each of `classes`.
 
     Columns of ``predict_proba`` are matched by the names in ``classifier.classes_``, never by position.
@@ -67,6 +66,10 @@ def class_proba(classifier, X, classes, *, predict_proba=None):
         Labels, of the same kind as those the classifier was fitted on.
     predict_proba : callable, default=None
         Takes `X` in place of the classifier's own method.
+    name : str, default=None
+        What the classifier is called in messages, as "quality_checker".
+    index : ndarray of int, default=None
+        What the rows are called in messages; None counts them from 0.
 
     Returns
     -------
@@ -79,11 +82,11 @@ def class_proba(classifier, X, classes, *, predict_proba=None):
     TypeError
         If the classifier has no ``predict_proba``.
     ValueError
-        If it knows none of the classes.
+        If it knows none of the classes, or if what it says of a row are no probabilities.
     """
     columns = _columns_of(classifier, np.asarray(classes))
-    proba = np.asarray((predict_proba or classifier.predict_proba)(X), dtype=np.float64)
-    check_consistent_length(proba, X)
+    answer = (predict_proba or classifier.predict_proba)(X)
+    proba = _check_answer(answer, classifier, _num_samples(X), name, index)
     return np.where(columns >= 0, proba[:, columns], np.nan)
 
 
@@ -203,19 +206,21 @@ def importance_weights(quality, diversity=None, *, gamma=1.0, clip=None, normali
     return weights
 
 
-def effective_sample_size(weights):
+def effective_sample_size(weights, groups=None):
     r"""Kish's effective sample size of a set of weights.
 
     Parameters
     ----------
     weights : array-like of shape (n_samples,)
         Non-negative weights.
+    groups : array-like of shape (n_samples,), default=None
+        Group of each row, as its label: where one class is rare, the size of all rows says nothing of it.
 
     Returns
     -------
-    size : float
+    size : float, or dict of group to float
         :math:`(\sum w)^2 / \sum w^2`, between 1 (one row carries everything) and ``n_samples`` (equal weights); 0.0
-        if all weights are zero.
+        if all weights are zero. With `groups`, that of each.
 
     Examples
     --------
@@ -224,8 +229,14 @@ def effective_sample_size(weights):
     4.0
     >>> effective_sample_size([1, 0, 0, 0])
     1.0
+    >>> effective_sample_size([1, 1, 1, 0], groups=["good", "good", "bad", "bad"])
+    {'bad': 1.0, 'good': 2.0}
     """
     weights = np.asarray(weights, dtype=np.float64)
+    if groups is not None:
+        groups = np.asarray(groups)
+        check_consistent_length(weights, groups)
+        return {group: effective_sample_size(weights[groups == group]) for group in np.unique(groups).tolist()}
     if not (weights >= 0).all():
         raise ValueError("weights must not be negative or NaN.")
     largest = weights.max(initial=0.0)
@@ -247,6 +258,29 @@ def _columns_of(classifier, labels):
             f"{_some(dict.fromkeys(labels.tolist()))}, its classes_ are {_some(column_of)}."
         )
     return columns
+
+
+def _check_answer(proba, classifier, n_rows, name=None, index=None):
+    """Class probabilities as a classifier returned them, unless they are none."""
+    proba = np.asarray(proba, dtype=np.float64)
+    kind = type(getattr(classifier, "estimator", classifier) if name else classifier).__name__
+    who = f"{name} ({kind})" if name else kind
+    expected = (n_rows, len(classifier.classes_))
+    if proba.shape != expected:
+        raise ValueError(
+            f"predict_proba of {who} returned an array of shape {proba.shape}, expected {expected}: a row for each row "
+            "of X, a column for each of its classes_."
+        )
+    # A hair above 1 is rounding; the tolerance of the sum lets half precision pass.
+    wrong = ~((proba >= 0) & (proba <= 1 + 1e-6)).all(axis=1) | ~(np.abs(proba.sum(axis=1) - 1) <= 0.01)
+    if wrong.any():
+        row = int(wrong.argmax())
+        called = row if index is None else index[row]
+        raise ValueError(
+            f"predict_proba of {who} returned {_some(proba[row].tolist())} for row {called}, expected numbers between "
+            f"0 and 1 that add up to 1 ({wrong.sum()} of {n_rows} rows are wrong)."
+        )
+    return proba
 
 
 def _check_proba(proba, name):

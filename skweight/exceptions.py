@@ -25,8 +25,13 @@ class SkweightWarning(UserWarning):
     SKW030    texts occur both in the synthetic and in the real rows
     SKW032    `real_X` is as long as `X`: it may have been sliced (:class:`RealDataSlicedWarning`)
     SKW033    a column of `X` holds the labels
+    SKW034    real rows occur more than once
+    SKW040    probabilities of 0, or a weight at its bound: 1 % of the rows or more
     SKW041    the weights have collapsed: few rows carry nearly all of the weight
-    SKW042    the student of an opinion pool has not learnt what the pool says
+    SKW042    one row carries more than a tenth of the weight, and more than ten rows' share
+    SKW043    a checker predicts one class for all synthetic rows
+    SKW044    the student of an opinion pool has not learnt what the pool says
+    SKW045    a fitted classifier predicts one class for all rows that it was trained on
     SKW050    a checker cannot be kept in ``memory``, because it cannot be pickled
     SKW052    nothing can be kept in ``memory``, because it cannot be written to
     ========  ==============================================================================

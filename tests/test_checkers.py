@@ -15,6 +15,8 @@ from skweight import DIMPClassifier, IMPClassifier, label_proba
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning
 
+Y20 = np.arange(20) % 2 == 0
+
 
 def test_default_quality_checker_is_the_same_encoder_on_the_real_rows(tiny_encoder, toy):
     clf = DIMPClassifier(tiny_encoder, **QUICK).set_params(quality_checker__max_epochs=1)
@@ -118,3 +120,18 @@ def test_checker_on_another_length_reads_texts_not_tokens(tiny_encoder, toy):
     with pytest.warns(SkweightWarning, match="SKW011"):
         expected = label_proba(clf.quality_checker_, toy["X"], toy["y"])
     np.testing.assert_array_equal(clf.quality_proba_, expected)
+
+
+def test_default_quality_checker_trains_for_more_and_smaller_steps_than_the_classifier():
+    X = np.random.RandomState(0).randn(40, 2)
+    clf = DIMPClassifier("passthrough", max_epochs=2, random_state=0).fit(X, X[:, 0] > 0, real_X=X[:20] + 1, real_y=Y20)
+    assert (clf.quality_checker_.n_iter_, clf.quality_checker_.batch_size) == (10, 16)
+
+
+def test_default_diversity_checker_needs_no_real_rows_whatever_the_classifier_does_with_them():
+    X = np.random.RandomState(0).randn(40, 2)
+    clf = IMPClassifier(
+        "passthrough", quality_checker=LogisticRegression(), real_weight=1.0, early_stopping=True, **QUICK
+    )
+    clf.fit(X, X[:, 0] > 0, real_X=X[:20] + 1, real_y=Y20)
+    assert (clf.diversity_checker_.real_weight, clf.diversity_checker_.early_stopping) == (0.0, False)

@@ -182,6 +182,7 @@ def test_fit_and_predict_leave_their_arguments_as_they_were(cls, route, writeabl
     clf = rows.build(cls, real_weight=1.0, early_stopping=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # torch warns of an array that it could write to
+        warnings.filterwarnings("ignore", message="SKW04[35]")
         clf.fit(arrays["X"], arrays["y"], **{name: arrays[name] for name in arrays if name not in ("X", "y")})
         clf.predict(arrays["X"])
     for name, array in arrays.items():

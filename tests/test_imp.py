@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skweight import DIMPClassifier, IMPClassifier, importance_weights, label_proba
 from skweight.baselines import CrossEntropyClassifier
+from skweight.model_selection import stack_real
 
 
 def test_weights_see_wrong_labels_and_training_on_them_is_better_on_real_text(minilm, themes):
@@ -191,3 +192,73 @@ def test_a_loaded_classifier_says_that_its_checkers_were_not_saved(cls, tiny_enc
         loaded.diversity_checker_ = clf.diversity_checker_
     weights = loaded.compute_weights(toy["X"], toy["y"])
     np.testing.assert_allclose(weights, clf.compute_weights(toy["X"], toy["y"]))
+
+
+# -- options, seeds and weights of rows, on numbers -------------------------------------------------------------------
+
+
+@pytest.fixture
+def three_classes():
+    """Synthetic and real rows of three classes."""
+    rng = np.random.RandomState(0)
+    y, real_y = np.arange(60) % 3, np.arange(30) % 3
+    return {
+        "X": rng.randn(60, 3) + np.eye(3)[y],
+        "y": y,
+        "real_X": rng.randn(30, 3) + np.eye(3)[real_y],
+        "real_y": real_y,
+    }
+
+
+def on_numbers(cls, **params):
+    checkers = {"quality_checker": LogisticRegression()}
+    if cls is IMPClassifier:
+        checkers["diversity_checker"] = LogisticRegression(C=0.1)
+    return cls("passthrough", **{**checkers, **QUICK, **params})
+
+
+@pytest.mark.parametrize("cls", WEIGHTED)
+def test_smoothing_mixes_in_the_uniform_distribution_over_all_classes(cls, three_classes):
+    clf = on_numbers(cls, smoothing=0.3).fit(**three_classes)
+    X, y = three_classes["X"].astype(np.float32), three_classes["y"]
+    np.testing.assert_allclose(clf.quality_proba_, 0.7 * label_proba(clf.quality_checker_, X, y) + 0.1)
+
+
+@pytest.mark.parametrize("option", [{"smoothing": 0.3}, {"clip": 0.9}, {"gamma": 0.5}], ids=str)
+@pytest.mark.parametrize("cls", WEIGHTED)
+def test_computed_weights_know_the_options(cls, option, three_classes):
+    """Those of IMP are the weights of the training; both are what the formula makes of the two probabilities."""
+    clf = on_numbers(cls, **option).fit(**three_classes)
+    X, y = three_classes["X"].astype(np.float32), three_classes["y"]
+    quality = label_proba(clf.quality_checker_, X, y)
+    below = label_proba(clf.diversity_checker_ if cls is IMPClassifier else clf, X, y)
+    smoothing = option.get("smoothing", 0.0)
+    ratio = ((1 - smoothing) * quality + smoothing / 3) / below
+    expected = np.minimum(ratio ** option.get("gamma", 1.0), option.get("clip", np.inf))
+    np.testing.assert_allclose(clf.compute_weights(X, y), expected, rtol=1e-5)
+    if cls is IMPClassifier:
+        np.testing.assert_allclose(clf.sample_weight_, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("cls", "normalize"), [(IMPClassifier, "global"), (DIMPClassifier, "batch")])
+def test_computed_weights_average_one_where_those_of_the_training_do(cls, normalize, three_classes):
+    clf = on_numbers(cls, normalize=normalize).fit(**three_classes)
+    weights = clf.compute_weights(three_classes["X"], three_classes["y"])
+    assert weights.mean() == pytest.approx(1)
+    plain = on_numbers(cls).fit(**three_classes).compute_weights(three_classes["X"], three_classes["y"])
+    assert plain.mean() != pytest.approx(1, rel=1e-3)
+
+
+def test_each_checker_has_a_seed_of_its_own(three_classes):
+    clf = on_numbers(IMPClassifier).fit(**three_classes)
+    assert clf.quality_checker_.random_state != clf.diversity_checker_.random_state
+
+
+@pytest.mark.parametrize("cls", WEIGHTED)
+def test_real_rows_that_join_weigh_by_their_sample_weight(cls, three_classes):
+    X, y, is_real = stack_real(**three_classes)
+    weight = np.where(is_real, 1.0 + np.arange(len(y)) % 2, 1.0)
+    # In one step all real rows weigh the same mean weight, times their own.
+    clf = on_numbers(cls, real_weight=0.5, batch_size=len(y), max_epochs=1)
+    weights = clf.fit(X, y, is_real=is_real, sample_weight=weight).sample_weight_[is_real]
+    np.testing.assert_allclose(weights / weights.min(), weight[is_real], rtol=1e-5)

@@ -269,7 +269,7 @@ def test_a_student_that_has_not_learnt_what_the_pool_says_is_reported():
     X = np.random.RandomState(0).rand(210, 10)
     y = decimals(X)
     settings = {"experts": [("real", Decimals(), "real")], "batch_size": 10, "random_state": 0}
-    with pytest.warns(SkweightWarning, match=r"SKW042: .*student has not learnt.* [12]\.\d nats above"):
+    with pytest.warns(SkweightWarning, match=r"SKW044: .*student has not learnt.* [12]\.\d nats above"):
         OpinionPoolClassifier("passthrough", max_epochs=1, lr=1e-6, **settings).fit(
             X[:100], y[:100], real_X=X[100:], real_y=y[100:]
         )

@@ -221,6 +221,14 @@ def own_data(rows):
     return FitData(_encoded(_with_mean_one(checked), classes, rows.tokens), None, None, classes, len(rows))
 
 
+def few_of_each_class(target, most):
+    """Rows that stand for all: as many of each class, in the order of the classes, and not many more than `most`."""
+    codes = np.unique(target)
+    size = -(-most // len(codes))
+    of_class = (np.flatnonzero(target == code) for code in codes)
+    return np.concatenate([rows[:: -(-len(rows) // size)] for rows in of_class])
+
+
 def _encoded(rows, classes, tokens):
     code_of = {label: code for code, label in enumerate(classes.tolist())}
     target = np.array([code_of[label] for label in rows.y.tolist()], dtype=np.int64)
@@ -259,9 +267,11 @@ def _check_sample_weight(sample_weight, n_rows):
 def _with_mean_one(rows, kind=""):
     if rows.sample_weight is None:
         return rows
-    if rows.sample_weight.sum() == 0:
+    largest = rows.sample_weight.max()
+    if largest == 0:
         raise ValueError(f"sample_weight must not be zero for all {kind}rows.")
-    return replace(rows, sample_weight=rows.sample_weight / rows.sample_weight.mean())
+    weight = rows.sample_weight / largest  # sums of very large or very small weights would overflow, or be lost
+    return replace(rows, sample_weight=weight / weight.mean())
 
 
 def _check_real(synthetic, real, classes, y_name):
@@ -271,13 +281,38 @@ def _check_real(synthetic, real, classes, y_name):
         raise ValueError(_unknown_labels(unknown, known, y_name))
     if isinstance(real.X[0], tuple) != isinstance(synthetic.X[0], tuple):
         raise ValueError("X and real_X must both hold single texts or both hold pairs of texts.")
-    seen = set(map(_hashable, synthetic.X))
-    shared = [i for i, row in zip(real.index.tolist(), real.X, strict=True) if _hashable(row) in seen]
-    if shared:
+    _warn_of_copies(synthetic, real)
+
+
+def _warn_of_copies(synthetic, real):
+    """Warn of real rows that are among the synthetic ones, and of those that are there twice."""
+    first_synthetic, first_real = _first_of_each(synthetic), _first_of_each(real)
+    pairs, again = [], []
+    for i, row in zip(real.index.tolist(), real.X, strict=True):
+        key = _hashable(row)
+        if key in first_synthetic:
+            pairs.append((i, first_synthetic[key]))
+        if first_real[key] != i:
+            again.append((i, first_real[key]))
+    if pairs:
         warn(
-            f"SKW030: {len(shared)} of the {len(real)} real rows ({name_rows(shared)}) are also among the "
-            "synthetic ones, which makes those look better than they are."
+            f"SKW030: {len(pairs)} of the {len(real)} real rows ({name_rows([i for i, _ in pairs])}) are also among "
+            f"the synthetic ones ({name_rows([i for _, i in pairs])}), which makes those look better than they are."
         )
+    if again:
+        warn(
+            f"SKW034: {len(again)} of the {len(real)} real rows ({name_rows([i for i, _ in again])}) repeat others "
+            f"({name_rows([i for _, i in again])}). They count twice, and may be scored by a model that has seen them: "
+            "leave the copies out, or keep them in one fold (groups of RealKFold)."
+        )
+
+
+def _first_of_each(rows):
+    """Where each different row comes first."""
+    first: dict[Any, int] = {}
+    for i, row in zip(rows.index.tolist(), rows.X, strict=True):
+        first.setdefault(_hashable(row), i)
+    return first
 
 
 def _unknown_labels(unknown, known, y_name):

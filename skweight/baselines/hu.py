@@ -10,7 +10,6 @@ from skweight._base import BaseTextClassifier
 from skweight._parameters import estimator
 
 _MIN_SCORE = 1e-5  # where the published code ends a weight's fall
-_MAX_EFFECT = 1e6  # of a row, far above what is seen wherever Adam has a gradient to go by
 
 
 @estimator
@@ -58,9 +57,9 @@ class HuClassifier(BaseTextClassifier):
     Notes
     -----
     As in the authors' code, :math:`h_i` is the inner product of that gradient with the step of the optimiser that row i
-    alone would bring; for Adam it is linearised at its present state. Inner products are central differences (two
-    passes over the batch without gradients), where the authors take a gradient for every row; they are taken without
-    dropout.
+    alone would bring; Adam is linearised at the state that it would be in after a step on the real rows. Inner
+    products are central differences (two passes over the batch without gradients), where the authors take a gradient
+    for every row; they are taken without dropout.
 
     The authors look ahead along up to eight rows at a time. Adam makes a step of each of them as long as one on a whole
     batch, so that is up to eight steps at once, to a point where more of the same rows may do harm, right labels or
@@ -189,39 +188,34 @@ class _MetaWeights:
             real = self.real.batch(drawn, step.batch.target.device)
             loss = _meta_gradient.cross_entropy(step.infer(real).float(), real.target).mean()
             gradient = _meta_gradient.gradient(loss, parameters)
-        h = _meta_gradient.alignment(parameters, steps.of(gradient), row_losses)
-        # Where Adam has seen next to no gradient, its linearised step has no bound, and may overflow.
-        return h.nan_to_num(0.0).clamp(-_MAX_EFFECT, _MAX_EFFECT)
+        return _meta_gradient.alignment(parameters, steps.of(gradient), row_losses)
 
 
 class _Steps:
-    """The step that an optimiser would take for a gradient, Adam linearised at its present state, SGD as it is."""
+    """The step that an optimiser would take for a gradient."""
 
     def __init__(self, optimizer, parameters):
         group_of = {parameter: group for group in optimizer.param_groups for parameter in group["params"]}
-        self.factors, self.momenta = [], []
-        for parameter in parameters:
-            group, state = group_of[parameter], optimizer.state[parameter]
-            factor, momentum = -group["lr"], 0.0
-            if "exp_avg_sq" in state:
-                beta1, beta2 = group["betas"]
-                step = int(state["step"]) + 1
-                scale = (state["exp_avg_sq"] / (1 - beta2**step)).sqrt() + group["eps"]
-                factor = -group["lr"] * (1 - beta1) / (1 - beta1**step) / scale
-                momentum = -group["lr"] * beta1 / (1 - beta1**step) * state["exp_avg"] / scale
-            self.factors.append(factor)
-            self.momenta.append(momentum)
+        self._states = [(group_of[parameter], optimizer.state[parameter]) for parameter in parameters]
 
     def of(self, gradient, n_momenta=0.0):
         """Step for a gradient, with the momentum added `n_momenta` times.
 
-        Without momentum it is the linear part, which is its own adjoint: its inner product with the gradient of a row
-        is the inner product of `gradient` with that row's step.
+        Without momentum it is the gradient times a factor for each parameter, which is its own adjoint: its inner
+        product with the gradient of a row is the inner product of `gradient` with that row's step. Adam's factors are
+        those after it has seen the gradient: without it, where it has seen next to none before, a step has no bound.
         """
-        return [
-            factor * g + n_momenta * momentum
-            for factor, g, momentum in zip(self.factors, gradient, self.momenta, strict=True)
-        ]
+        return [self._step(g, n_momenta, *state) for g, state in zip(gradient, self._states, strict=True)]
+
+    @staticmethod
+    def _step(gradient, n_momenta, group, state):
+        if "exp_avg_sq" not in state:
+            return -group["lr"] * gradient
+        beta1, beta2 = group["betas"]
+        step = int(state["step"]) + 1
+        square = beta2 * state["exp_avg_sq"] + (1 - beta2) * gradient**2
+        mean = (1 - beta1) * gradient + n_momenta * beta1 * state["exp_avg"]
+        return -group["lr"] / (1 - beta1**step) * mean / ((square / (1 - beta2**step)).sqrt() + group["eps"])
 
 
 def _lacks_state(optimizer):

@@ -81,6 +81,17 @@ def test_hu_survives_parameters_that_adam_has_seen_no_gradient_of():
     assert np.isfinite(clf.sample_weight_).all()
 
 
+@pytest.mark.filterwarnings("ignore:SKW030")  # the real rows are the synthetic ones
+def test_hu_weights_do_not_collapse_where_adam_has_seen_next_to_no_gradient():
+    """Parameters that the first step did not move: at Adam's present state the second has no bound there, and one row
+    whose gradient moves them had all of the weight, whatever its label."""
+    X = np.array([[i, j] for i in (1.0, 2.0, 3.0) for j in (1.0, 2.0, 3.0, 4.0)])
+    y = np.array([1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 2, 2])
+    for seed in range(12):
+        clf = HuClassifier("passthrough", max_epochs=2, random_state=seed).fit(X, y, real_X=(X,), real_y=(y,))
+        assert clf.history_[-1]["effective_sample_size"] > 6
+
+
 def test_hu_needs_real_rows():
     with pytest.raises(ValueError, match=r"HuClassifier.fit needs real data: pass real_X and real_y, or is_real."):
         HuClassifier("passthrough").fit(np.eye(4), [0, 1, 0, 1])

@@ -48,7 +48,7 @@ def test_sungen_on_synthetic_rows_needs_no_real_ones_and_on_real_rows_does(toy):
         SunGenClassifier("passthrough", outer="real").fit(np.eye(4), [0, 1, 0, 1])
 
 
-@pytest.mark.filterwarnings("ignore:SKW041")
+@pytest.mark.filterwarnings("ignore:SKW042")
 def test_the_gradient_of_sungens_weights_is_scaled_down_to_norm_three(numbers):
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 

@@ -2,7 +2,6 @@ import pytest
 from helpers import tfidf
 
 from skweight import DIMPClassifier, IMPClassifier
-from skweight.baselines import CrossEntropyClassifier
 
 FIT_ARGUMENTS = ("X", "y", "real_X", "real_y", "sample_weight")
 
@@ -15,8 +14,7 @@ def build(tiny_encoder):
         checkers = {
             IMPClassifier: {"quality_checker": tfidf(), "diversity_checker": tfidf()},
             DIMPClassifier: {"quality_checker": tfidf()},
-            CrossEntropyClassifier: {},
-        }[cls]
+        }.get(cls, {})
         settings = {"max_epochs": 1, "precision": "fp32", "max_length": 32, "device": "cpu", "random_state": 0}
         return cls(**{"encoder": tiny_encoder, **checkers, **settings, **params})
 

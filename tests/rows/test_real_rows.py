@@ -89,9 +89,15 @@ def test_a_class_with_one_real_row_is_not_held_out(fit):
 
 
 def test_real_texts_among_the_synthetic_ones_are_counted(fit, toy):
-    message = "SKW030: 2 of the 6 real rows (rows 0, 1) are also among the synthetic ones"
+    message = "SKW030: 2 of the 6 real rows (rows 0, 1) are also among the synthetic ones (rows 7, 2), which"
     with pytest.warns(SkweightWarning, match=f"^{re.escape(message)}"):
-        fit(real_X=replaced(toy["real_X"], row0=toy["X"][0], row1=toy["X"][1]))
+        fit(real_X=replaced(toy["real_X"], row0=toy["X"][7], row1=toy["X"][2]))
+
+
+def test_real_rows_that_are_there_twice_are_named_with_what_they_repeat(fit, toy):
+    message = "SKW034: 2 of the 6 real rows (rows 3, 5) repeat others (rows 1, 0)."
+    with pytest.warns(SkweightWarning, match=f"^{re.escape(message)}"):
+        fit(real_X=replaced(toy["real_X"], row3=toy["real_X"][1], row5=toy["real_X"][0]))
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
