@@ -22,9 +22,11 @@ class SkweightWarning(UserWarning):
     SKW021    a class has no real rows and gets the neutral weight 1 (``missing_real="warn"``)
     SKW023    a class has too few real rows to be held out in proportion
     SKW030    texts occur both in the synthetic and in the real rows
+    SKW031    texts to score on are also among the rows to train on (command line)
     SKW032    `real_X` is as long as `X`: it may have been sliced (:class:`RealDataSlicedWarning`)
     SKW041    the weights have collapsed: few rows carry nearly all of the weight
     SKW042    the student of an opinion pool has not learnt what the pool says
+    SKW043    every row to score on is predicted as one class (command line)
     SKW050    a checker cannot be kept in ``memory``, because it cannot be pickled
     ========  ==============================================================================
     """

@@ -20,6 +20,7 @@ from skweight.datasets import (
     load_task,
     minilm_folder,
 )
+from skweight.datasets._tables import defuse, open_csv, restore
 
 
 def write(path, *lines):
@@ -54,14 +55,84 @@ def test_byte_order_mark_and_line_breaks_in_texts_are_read(tmp_path):
 
 def test_missing_column_and_short_line_are_named(tmp_path):
     path = write(tmp_path / "a.csv", "review,label", "fine,a")
-    with pytest.raises(ValueError, match=r"no column 'text_a', 'text_b'; its columns are \['review', 'label'\]"):
+    with pytest.raises(
+        ValueError, match=r"no column 'text', and no pair .*; its columns are \['review', 'label'\]\. Name"
+    ):
         load_csv(path)
+    with pytest.raises(ValueError, match=r"no column 'stars'; .* Name the right ones with label="):
+        load_csv(path, text="review", label="stars")
     path = write(tmp_path / "b.csv", "text,label", "fine,a", "no label")
     with pytest.raises(ValueError, match=r"b\.csv, line 3: expected 2 fields"):
         load_csv(path)
-    path = write(tmp_path / "c.csv", "text,label", f"{'a' * 200_000},a")
-    with pytest.raises(ValueError, match=r"c\.csv, line 2: field larger than"):
+
+
+def test_columns_of_one_name_are_refused(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label,text", "one,a,two")
+    with pytest.raises(ValueError, match=r"a\.csv has several columns 'text'"):
         load_csv(path)
+
+
+def test_fields_of_any_size_are_read_and_the_limit_of_others_stays(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label", f"{'a' * 200_000},x", "short,y")
+    limit = csv.field_size_limit()
+    with open_csv(path) as (_, rows):
+        assert len(next(rows)[0]) == 200_000
+        assert csv.field_size_limit() == limit  # between two rows, too
+    with pytest.raises(ValueError, match="expected 2 fields"):
+        load_csv(write(tmp_path / "b.csv", "text,label", "x"))
+    assert csv.field_size_limit() == limit
+
+
+@pytest.mark.parametrize("after", [["x", "y"], ["x", 'b,"quoted"'], ['b,"quoted, too"', "y"]])
+def test_a_quote_left_open_is_named_by_the_line_of_its_row(tmp_path, after):
+    path = write(tmp_path / "a.csv", "label,text", 'a,"two\nlines"', 'b,"never closed', *after)
+    with pytest.raises(ValueError, match=r"a\.csv: the row that begins in line 4 is not CSV .*left open"):
+        load_csv(path)
+
+
+def test_a_file_in_another_encoding_is_named_with_the_line(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\nfine,a\ncafé,b\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"a\.csv, line 3: not UTF-8\. Save the file as UTF-8\."):
+        load_csv(path)
+
+
+FORMULAS = [
+    "=cmd()",
+    "+1+cmd",
+    "-cmd",
+    "@user",
+    "\t=A1",
+    "\r\n =A1",
+    " @A1",
+    "\uff1dA1",
+    "'=A1",
+    "''=A1",
+    "- A1",
+    "-1-1",
+]
+PLAIN = ["", "a=b", "-1", "+3.5e2", "-", "+", "=", "'", "it's", "a -b", "'quoted'", "...=A1"]
+
+
+@pytest.mark.parametrize("cell", FORMULAS)
+def test_no_formula_is_written_without_an_apostrophe(cell):
+    assert defuse(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", PLAIN)
+def test_what_no_spreadsheet_would_run_is_written_as_it_is(cell):
+    assert defuse(cell) == cell
+
+
+@pytest.mark.parametrize("cell", [*FORMULAS, *PLAIN])
+def test_what_was_written_is_read_as_what_it_was(cell):
+    assert restore(defuse(cell)) == cell
+
+
+def test_the_apostrophe_of_a_formula_is_not_part_of_the_text_unless_asked_for(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label", "'=A1,'@x", "'tis,a")
+    assert load_csv(path) == (["=A1", "'tis"], ["@x", "a"])
+    assert load_csv(path, raw=True) == (["'=A1", "'tis"], ["'@x", "a"])
 
 
 def test_task_folder(tmp_path):
