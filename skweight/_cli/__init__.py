@@ -1,9 +1,13 @@
 """Command line: ``python -m skweight demo | fit | predict``."""
 
 import argparse
+import csv
 import sys
 
+import skweight
 from skweight._cli import demo, fit, predict
+from skweight._cli.arguments import HelpFormatter
+from skweight._cli.terminal import connected, show
 
 # Each module has `add_arguments(parser)` and `run(args)`.
 _COMMANDS = {
@@ -15,21 +19,46 @@ _COMMANDS = {
 
 def main(argv=None):
     """Run one command; return the exit status."""
-    args = _parser().parse_args(argv)
-    try:
-        args.run(args)
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
-        # Bad input, a missing file, a missing extra: the message says what to do, a traceback would hide it.
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with connected():
+        try:
+            args = _parser().parse_args(argv)
+            args.run(args)
+        except KeyboardInterrupt:
+            show("interrupted", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # the reader of the results has seen enough, as `head` does
+            return 1
+        except Exception as error:
+            if not isinstance(error, _foreseeable()):
+                raise
+            # The message says what to do; a traceback would hide it.
+            show(f"error: {_sentence(error)}", file=sys.stderr)
+            return 2
     return 0
 
 
+def _foreseeable():
+    """Errors of bad input, a missing file or extra, a damaged file, a machine that is too small."""
+    from safetensors import SafetensorError
+
+    known = (ValueError, TypeError, OSError, ImportError, RuntimeError, FloatingPointError, MemoryError, csv.Error)
+    return (*known, SafetensorError)
+
+
+def _sentence(error):
+    if isinstance(error, MemoryError):
+        return f"Out of memory ({error}). Smaller batches, shorter texts or fewer rows at a time need less."
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m skweight", description=__doc__)
+    parser = argparse.ArgumentParser(prog="skweight", description=skweight.__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {skweight.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (module, summary) in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary)
+        command = commands.add_parser(
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", formatter_class=HelpFormatter
+        )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

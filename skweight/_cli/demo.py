@@ -4,6 +4,10 @@ import math
 import time
 from pathlib import Path
 
+from skweight._cli.arguments import add_overwrite
+from skweight._cli.outputs import check_new, check_writable
+from skweight._cli.terminal import show
+
 _TRAINING = {"max_epochs": 2, "lr": 2e-4, "verbose": 1}
 _ROWS = {
     "opinion pool": "both, taught by an opinion pool",
@@ -19,7 +23,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--out", type=Path, default=Path("skweight-demo"), help="folder for the picture and the weights"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random")
+    add_overwrite(parser)
 
 
 def run(args):
@@ -28,27 +33,35 @@ def run(args):
     from skweight._cli.weights_table import extreme_rows, write_weights
     from skweight.datasets import fetch_film_sentences, load_film_reviews, minilm_folder
 
+    weights, picture = args.out / "weights.csv", args.out / "demo.png"
+    check_writable(args.out)
+    for path in (weights, picture):
+        check_new(path, overwrite=args.overwrite)
     encoder = minilm_folder()
     reviews = load_film_reviews()
     people = fetch_film_sentences(random_state=args.seed)
-    print(f"Synthetic: {len(reviews.X)} film reviews, written and labelled by a language model")
+    show(f"Synthetic: {len(reviews.X)} film reviews, written and labelled by a language model")
     test_size = len(people.test_y)
-    print(f"Real:      {len(people.real_X)} critics' sentences, labelled by people, and {test_size} more to test on")
-    print("Encoder:   all-MiniLM-L6-v2", flush=True)
+    show(f"Real:      {len(people.real_X)} critics' sentences, labelled by people, and {test_size} more to test on")
+    show("Encoder:   all-MiniLM-L6-v2")
 
     models = _fit(encoder, reviews, people, seed=args.seed)
     scores = _print_scores(models, people)
     error = math.sqrt(0.25 / test_size)
-    print(f"One seed; differences below {2 * error:.2f} are within the noise of {test_size} test rows.\n")
+    show(f"One seed; differences below {2 * error:.2f} are within the noise of {test_size} test rows.")
+    show()
     imp = models["IMP"][0]
     _print_mean_weights({name: models[name][0] for name in ("opinion pool", "IMP", "DIMP")}, reviews)
-    print("\nIMP, rows as the language model labelled them:")
-    print(extreme_rows(reviews.X, reviews.y, imp.sample_weight_, kinds=reviews.kind))
+    show()
+    show("IMP, rows as the language model labelled them:")
+    for line in extreme_rows(reviews.X, reviews.y, imp.sample_weight_, kinds=reviews.kind):
+        show(line)
 
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_weights(args.out / "weights.csv", reviews.X, reviews.y.tolist(), imp)
-    _draw(args.out / "demo.png", scores, error, imp, reviews)
-    print(f"\nWritten: {args.out / 'demo.png'}, {args.out / 'weights.csv'}")
+    args.out.mkdir(exist_ok=True)
+    write_weights(weights, reviews.X, reviews.y.tolist(), imp)
+    _draw(picture, scores, error, imp, reviews)
+    show()
+    show(f"Written: {picture}, {weights}")
 
 
 def _fit(encoder, reviews, people, *, seed):
@@ -88,22 +101,23 @@ def _print_scores(models, people):
     from sklearn.metrics import accuracy_score, f1_score
 
     scores = {}
-    print(f"\n{'trained on':<44} {'accuracy':>8} {'macro-F1':>8} {'seconds':>8}")
+    show()
+    show(f"{'trained on':<44} {'accuracy':>8} {'macro-F1':>8} {'seconds':>8}")
     for name, (model, seconds) in models.items():
         predicted = model.predict(people.test_X)
         scores[name] = accuracy_score(people.test_y, predicted)
         f1 = f1_score(people.test_y, predicted, average="macro")
-        print(f"{_ROWS[name]:<44} {scores[name]:>8.3f} {f1:>8.3f} {seconds:>8.0f}")
+        show(f"{_ROWS[name]:<44} {scores[name]:>8.3f} {f1:>8.3f} {seconds:>8.0f}")
     return scores
 
 
 def _print_mean_weights(models, reviews):
     tables = {name: {row["group"]: row for row in _display(model, reviews).table()} for name, model in models.items()}
-    print(f"{'mean weight of a synthetic row':<32} {'rows':>5}" + "".join(f"{name:>14}" for name in models))
+    show(f"{'mean weight of a synthetic row':<32} {'rows':>5}" + "".join(f"{name:>14}" for name in models))
     for kind, row in tables["IMP"].items():
         means = "".join(f"{table[kind]['mean_weight']:>14.3f}" for table in tables.values())
-        print(f"{kind:<32} {row['rows']:>5}{means}")
-    print("The opinion pool's is the probability that it gives to the row's label.")
+        show(f"{kind:<32} {row['rows']:>5}{means}")
+    show("The opinion pool's is the probability that it gives to the row's label.")
 
 
 def _display(classifier, reviews):

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from skweight._cli.arguments import add_text_columns
+import skweight
+from skweight._cli.arguments import add_overwrite, add_tables
+from skweight._cli.outputs import check_new, check_writable, same_file
 from skweight._cli.resume import describe, open_run_folder
+from skweight._cli.terminal import results_stream, show, visible
 
 
 def add_arguments(parser):
@@ -16,13 +19,18 @@ def add_arguments(parser):
     parser.add_argument("texts", type=Path, metavar="INPUT", help="texts, .csv or .parquet")
     parser.add_argument("--out", type=Path, help="write here, .csv or .parquet, instead of to the screen as CSV")
     parser.add_argument(
-        "--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the input to copy into the output"
+        "--keep",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="column of the input to copy into the output; once for each column",
     )
-    parser.add_argument("--chunk-rows", type=int, default=10_000, help="rows in memory at a time (default 10000)")
+    parser.add_argument("--chunk-rows", type=int, default=10_000, help="rows in memory at a time")
     parser.add_argument(
         "--restart", action="store_true", help="begin anew, not where an earlier run of the same command was stopped"
     )
-    add_text_columns(parser)
+    add_overwrite(parser)
+    add_tables(parser)
 
 
 def run(args):
@@ -31,20 +39,21 @@ def run(args):
 
     if args.chunk_rows < 1:
         raise ValueError(f"--chunk-rows must be at least 1, got {args.chunk_rows}.")
-    source = open_input(args.texts, args.text_column, args.keep)
+    source = open_input(args.texts, args.text_column, args.keep, raw=args.raw)
     if args.out is None:
-        _write_csv(sys.stdout, source, load_model(args.model), args.chunk_rows)
+        _write_csv(results_stream(), source, load_model(args.model), args.chunk_rows)
     else:
-        n_rows = _predict_file(args.model, source, args.out, chunk_rows=args.chunk_rows, restart=args.restart)
-        print(f"{n_rows} rows written to {args.out}")
+        how = {"chunk_rows": args.chunk_rows, "restart": args.restart, "overwrite": args.overwrite}
+        n_rows = _predict_file(args.model, source, args.out, **how)
+        show(f"{n_rows} rows written to {args.out}")
 
 
 def load_model(folder):
     """Load a classifier of texts."""
-    import skweight._imp
-    import skweight.baselines  # noqa: F401 - a saved class is found by its name once it is imported
     from skweight._base import BaseTextClassifier
 
+    for name in skweight.__all__:  # a saved class is found by its name once it is imported
+        getattr(skweight, name)
     classifier = BaseTextClassifier.from_pretrained(folder)
     if classifier._passthrough:
         raise ValueError(f"{folder} was fitted on rows of numbers; this command predicts texts.")
@@ -55,14 +64,15 @@ def _write_csv(file, source, classifier, chunk_rows):
     """Write the predictions to an open file, chunk by chunk."""
     from skweight._cli.predictions_table import CsvOutput
 
-    output = CsvOutput(source, classifier.classes_)
+    # As `ls` does it with names: a terminal would obey what another program has to get as it is.
+    output = CsvOutput(source, classifier.classes_, shown=visible if file.isatty() else str)
     output.write_header(file)
     for chunk, proba in _predicted(source.chunks(chunk_rows), classifier):
         output.write(file, chunk, proba)
         file.flush()
 
 
-def _predict_file(model, source, out, *, chunk_rows, restart):
+def _predict_file(model, source, out, *, chunk_rows, restart, overwrite):
     """Write the predictions into the file `out`, from where an earlier run of the same command was stopped.
 
     Parameters
@@ -76,6 +86,8 @@ def _predict_file(model, source, out, *, chunk_rows, restart):
         May differ from what it was in the run that was stopped.
     restart : bool
         Whether finished rows of an earlier run are discarded.
+    overwrite : bool
+        Whether `out` may be there. A run that is gone on with has been asked already.
 
     Returns
     -------
@@ -87,15 +99,18 @@ def _predict_file(model, source, out, *, chunk_rows, restart):
     create_output = output_class(out)
     if out.is_dir():
         raise IsADirectoryError(f"{out} is a folder.")
-    if out.exists() and out.samefile(source.path):
+    if same_file(out, source.path):
         raise ValueError(f"{out} is the input. Write somewhere else.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(out.parent)
     with open_run_folder(out) as folder:
+        check_new(out, overwrite=overwrite or (folder.is_begun() and not restart))
         classifier = load_model(model)
         output = create_output(source, classifier.classes_)
         state = source.state()
         manifest = describe(source, state, model)
         if folder.resume(manifest, restart=restart):
-            print(f"resuming: {folder.n_done} of {folder.n_rows} rows done", file=sys.stderr)
+            show(f"resuming: {folder.n_done} of {folder.n_rows} rows done", file=sys.stderr)
         else:
             # A row that cannot be read should be known of now, and not after the hours that the rows before it take.
             folder.start(manifest, sum(len(chunk.texts) for chunk in source.chunks(chunk_rows)))

@@ -4,6 +4,7 @@ import csv
 import shutil
 
 from skweight._cli.tables import ParquetInput, check_suffix, import_pyarrow
+from skweight.datasets._tables import defuse
 
 
 class CsvOutput:
@@ -13,13 +14,16 @@ class CsvOutput:
     ----------
     source : _Input
     classes : ndarray of shape (n_classes,)
+    shown : callable, default=str
+        Last change of a text cell before it is written.
     """
 
     suffix = ".csv"
 
-    def __init__(self, source, classes):
+    def __init__(self, source, classes, shown=str):
         self.classes = classes
-        self.header = _header(source, classes)
+        self._spell = shown if source.raw else lambda cell: shown(defuse(cell))
+        self.header = list(map(self._spell, _header(source, classes)))
         if isinstance(source, ParquetInput):
             pa = import_pyarrow()
             for name in source.keep:
@@ -39,8 +43,9 @@ class CsvOutput:
 
     def write(self, file, chunk, proba):
         """Write the rows of a chunk."""
-        labels = self.classes[proba.argmax(axis=1)]
-        kept = zip(*map(_strings, chunk.kept), strict=True) if chunk.kept else [()] * len(proba)
+        labels = map(self._spell, map(str, self.classes[proba.argmax(axis=1)].tolist()))
+        columns = [map(self._spell, _strings(column)) for column in chunk.kept]
+        kept = zip(*columns, strict=True) if columns else [()] * len(proba)
         csv.writer(file, lineterminator="\n").writerows(
             [*cells, label, *(f"{p:.6f}" for p in row)] for cells, label, row in zip(kept, labels, proba, strict=True)
         )
@@ -112,4 +117,6 @@ def _header(source, classes):
 
 
 def _strings(column):
-    return column if isinstance(column, list) else column.cast("string").to_pylist()
+    if isinstance(column, list):
+        return column
+    return ["" if value is None else value for value in column.cast("string").to_pylist()]

@@ -22,6 +22,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import skweight
+from skweight._cli.outputs import complete
 
 try:
     import fcntl
@@ -53,6 +54,7 @@ def describe(source, state, model):
         **state,
         "text columns": source.text,
         "kept columns": source.keep,
+        "raw": source.raw,
         "model": _fingerprint(model),
         "skweight": skweight.__version__,
     }
@@ -105,6 +107,10 @@ class RunFolder:
         self.parts: list[Path] = []
         self.n_done = 0
         self.n_rows = 0
+
+    def is_begun(self):
+        """Whether an earlier run has left finished rows here."""
+        return bool(_parts(self.path))
 
     def resume(self, manifest, *, restart):
         """Take over the finished rows of an earlier run of the same, and remove all other files of it.
@@ -178,20 +184,8 @@ def _discard(paths):
         path.unlink()
 
 
-@contextmanager
 def _complete(path, folder=None):
-    """Path to write to in place of `path`, which gets the content when it is complete."""
-    unfinished = (folder or path.parent) / f"{path.name}{_UNFINISHED}"
-    yield unfinished
-    with open(unfinished, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
-    if os.name == "posix":  # a rename is on the disk when its folder is
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    return complete(path, (folder or path.parent) / f"{path.name}{_UNFINISHED}")
 
 
 def _take(lock):

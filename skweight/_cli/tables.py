@@ -3,8 +3,9 @@
 import itertools
 from dataclasses import dataclass
 
+from skweight._cli.arguments import TEXT_OPTION
 from skweight._rows.values import name_rows
-from skweight.datasets._tables import check_columns, default_text_columns, open_csv
+from skweight.datasets._tables import check_columns, open_csv, text_columns
 
 _READ_BYTES = 1 << 20  # of a column of a Parquet file at a time
 
@@ -34,19 +35,17 @@ class _Input:
         Columns of the texts. None takes ``text``, or else ``text_a`` and ``text_b``.
     keep : list of str
         Columns to copy into the output.
+    raw : bool
+        Whether cells of CSV are read and written as they are.
     """
 
-    def __init__(self, path, text, keep):
+    def __init__(self, path, text, keep, raw):
         self.path = path
+        self.raw = raw
         columns = self._columns()
-        self.text = list(text or default_text_columns(columns))
+        self.text = text_columns(path, columns, text, TEXT_OPTION)
         self.keep = list(keep)
-        check_columns(path, columns, [*self.text, *self.keep])
-        double = [name for name in (*self.text, *self.keep) if columns.count(name) > 1]
-        if double:
-            raise ValueError(f"{path} has several columns {double[0]!r}; their names must differ.")
-        if len(self.text) > 2:
-            raise ValueError(f"A row holds one text or a pair of texts, not {len(self.text)}: {self.text}.")
+        check_columns(path, columns, self.keep, "--keep")
 
     def state(self):
         """Return what changes when the file does."""
@@ -64,12 +63,12 @@ class CsvInput(_Input):
     """A CSV file; see :func:`skweight.datasets._tables.open_csv`."""
 
     def _columns(self):
-        with open_csv(self.path) as (columns, _):
+        with open_csv(self.path, raw=self.raw) as (columns, _):
             return columns
 
     def chunks(self, size, skip=0):
         """Cut the rows from row `skip` on into chunks of `size` rows."""
-        with open_csv(self.path) as (columns, rows):
+        with open_csv(self.path, raw=self.raw) as (columns, rows):
             text, keep = ([columns.index(name) for name in names] for names in (self.text, self.keep))
             rows = itertools.islice(rows, skip, None)
             while chunk := list(itertools.islice(rows, size)):
@@ -80,8 +79,8 @@ class CsvInput(_Input):
 class ParquetInput(_Input):
     """A Parquet file."""
 
-    def __init__(self, path, text, keep):
-        super().__init__(path, text, keep)
+    def __init__(self, path, text, keep, raw):
+        super().__init__(path, text, keep, raw)
         with self._open() as file:
             self.schema = file.schema_arrow
         pa = import_pyarrow()
@@ -139,9 +138,9 @@ class ParquetInput(_Input):
         return texts
 
 
-def open_input(path, text=None, keep=()):
+def open_input(path, text=None, keep=(), *, raw=False):
     """Open a file of texts of the kind that its name says; see :class:`_Input`."""
-    return {".csv": CsvInput, ".parquet": ParquetInput}[check_suffix(path)](path, text, keep)
+    return {".csv": CsvInput, ".parquet": ParquetInput}[check_suffix(path)](path, text, keep, raw)
 
 
 def check_suffix(path):

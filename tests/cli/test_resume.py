@@ -49,15 +49,15 @@ def job(text_model, tmp_path, texts, write_table, predict):
 
         def run(self, *options, keep=("id",)):
             return predict(
-                text_model, source, self.out, *(["--keep", *keep] if keep else []), "--chunk-rows", 4, *options
+                text_model, source, self.out, *(f"--keep={name}" for name in keep), "--chunk-rows", 4, *options
             )
 
         def change_input(self):
             write_table(source, {"id": range(30), "text": texts(31)[1:]})
 
-        def killed(self):
+        def killed(self, *options):
             with pytest.raises(Killed):
-                self.run()
+                self.run(*options)
 
         def is_done(self):
             assert pq.read_table(self.out).equals(self.expected)
@@ -115,11 +115,25 @@ def test_a_run_goes_on_if_it_was_killed_while_it_joined_the_parts(job, monkeypat
     with monkeypatch.context() as patch:
         kill_at(patch, ParquetOutput, "_read", 3)
         job.out.write_text("what was there before")
-        job.killed()
+        job.killed("--overwrite")
     assert job.out.read_text() == "what was there before"
     del predicted[:]
     assert job.run() == 0
     assert predicted == []
+    assert job.is_done()
+
+
+def test_an_output_is_replaced_only_if_that_is_asked_for_or_a_run_goes_on(job, monkeypatch, predicted, refused):
+    job.out.write_text("mine")
+    assert refused(job.run()) == f"{job.out} exists. Add --overwrite to replace it."
+    assert predicted == []
+    assert not job.parts.exists()
+    with monkeypatch.context() as patch:
+        kill_at(patch, os, "replace", 5)
+        job.killed("--overwrite")
+    assert "Add --overwrite" in refused(job.run("--restart"))  # the rows of the run that was asked for are given up
+    assert job.out.read_text() == "mine"
+    assert job.run() == 0
     assert job.is_done()
 
 
@@ -177,11 +191,15 @@ def change(job, what):
     elif what == "kept columns":
         return {"keep": ("id", "text")}
     elif what == "text columns":
-        return {"options": ("--text-column", "text", "text")}
+        return {"options": ("--text-column", "text") * 2}
+    elif what == "raw":
+        return {"options": ("--raw",)}
     return {}
 
 
-@pytest.mark.parametrize("what", ["input", "input mtime_ns", "model", "kept columns", "text columns", "skweight"])
+@pytest.mark.parametrize(
+    "what", ["input", "input mtime_ns", "model", "kept columns", "text columns", "raw", "skweight"]
+)
 def test_rows_of_another_run_are_not_mixed_in(job, monkeypatch, predicted, what, refused):
     with monkeypatch.context() as patch:
         kill_at(patch, os, "replace", 5)
@@ -207,7 +225,7 @@ def test_rows_of_another_run_are_not_mixed_in(job, monkeypatch, predicted, what,
 def test_a_run_without_finished_rows_is_in_nobodys_way(job, monkeypatch):
     with monkeypatch.context() as patch:
         kill_at(patch, os, "replace", 2)
-        kill_at(patch, resume, "_parts", 2)  # as after a real kill, the folder stays
+        kill_at(patch, resume, "_parts", 3)  # as after a real kill, the folder stays
         job.killed()
     assert (job.parts / "manifest.json").exists()
     assert job.run(keep=()) == 0
@@ -273,7 +291,7 @@ def test_files_of_others_in_the_folder_are_left_alone(job):
 def test_a_link_to_the_output_stays_a_link(job):
     (real := job.out.with_name("real.parquet")).write_text("")
     job.out.symlink_to(real)
-    assert job.run() == 0
+    assert job.run("--overwrite") == 0
     assert job.out.is_symlink()
     assert pq.read_table(real).equals(job.expected)
 

@@ -26,7 +26,8 @@ def test_parquet_columns_keep_their_data_types(tiny_encoder, tmp_path, texts, pr
         }
     )
     pq.write_table(kept, tmp_path / "in.parquet", row_group_size=3)
-    assert predict(model, tmp_path / "in.parquet", tmp_path / "out.parquet", "--keep", *kept.column_names) == 0
+    keep = [f"--keep={name}" for name in kept.column_names]
+    assert predict(model, tmp_path / "in.parquet", tmp_path / "out.parquet", *keep) == 0
     found = pq.read_table(tmp_path / "out.parquet")
     assert found.select(kept.column_names).equals(kept)
     assert found.schema.field("label").type == pa.int32()
@@ -67,15 +68,54 @@ def test_a_line_of_csv_with_other_fields_is_named(text_model, tmp_path, predict,
     source.write_text("id,text\n1,a film\n\n2\n")
     message = f"{source}, line 4: expected 2 fields as in the header."
     assert refused(predict(text_model, source, tmp_path / "out.csv")) == message
-    source.write_text(f"id,text\n1,{'a' * 200_000}\n")
-    assert refused(predict(text_model, source, tmp_path / "out.csv")).startswith(f"{source}, line 2: field larger than")
+    source.write_text('id,text\n1,"a film\n2,another\n3,"a third"\n')
+    assert "the row that begins in line 2 is not CSV" in refused(predict(text_model, source, tmp_path / "out.csv"))
+
+
+def test_fields_of_any_size_are_read_and_kept(text_model, tmp_path, read_table, predict):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(f"id,text\n{'1' * 200_000},a film\n")
+    assert predict(text_model, source, out, "--keep", "id") == 0
+    with open(out) as file:
+        assert len(file.readlines()[1]) > 200_000
+
+
+def test_formulas_are_kept_harmless_or_as_they_are(text_model, tmp_path, read_table, predict):
+    cells = ["=cmd()", "@user", " =A1", "-1", "'=A1"]
+    pq.write_table(pa.table({"=id": cells, "text": ["a film"] * 5}), tmp_path / "in.parquet")
+    written = {}
+    for raw in ([], ["--raw"]):
+        out = tmp_path / f"out{len(raw)}.csv"
+        assert predict(text_model, tmp_path / "in.parquet", out, "--keep", "=id", *raw) == 0
+        written[bool(raw)] = read_table(out)
+    assert written[False]["'=id"] == ["'=cmd()", "'@user", "' =A1", "-1", "''=A1"]
+    assert written[True]["=id"] == cells
+
+
+def test_formulas_that_were_written_harmless_are_read_as_what_they_were(text_model, tmp_path, read_table, predict):
+    (tmp_path / "in.csv").write_text("id,text\n'=A1,a film\n'=A1,'=film\n")
+    keep = ["--keep", "id", "--keep", "text"]
+    assert predict(text_model, tmp_path / "in.csv", tmp_path / "out.csv", *keep) == 0
+    assert predict(text_model, tmp_path / "in.csv", tmp_path / "out.parquet", *keep) == 0
+    assert read_table(tmp_path / "out.csv")["id"] == ["'=A1", "'=A1"]
+    assert read_table(tmp_path / "out.parquet")["id"] == ["=A1", "=A1"]
+    assert read_table(tmp_path / "out.parquet")["text"] == ["a film", "=film"]
 
 
 @pytest.mark.parametrize(
     ("columns", "options", "message"),
     [
-        ({"txt": ["a"]}, [], "{source} has no column 'text_a', 'text_b'; its columns are ['txt']."),
-        ({"text": ["a"]}, ["--keep", "id"], "{source} has no column 'id'; its columns are ['text']."),
+        (
+            {"txt": ["a"]},
+            [],
+            "{source} has no column 'text', and no pair 'text_a', 'text_b'; its columns are ['txt']. Name the right",
+        ),
+        ({"text": ["a"]}, ["--text-column", "txt"], "{source} has no column 'txt'; its columns are ['text']. Name the"),
+        (
+            {"text": ["a"]},
+            ["--keep", "id"],
+            "{source} has no column 'id'; its columns are ['text']. Name the right ones with --keep.",
+        ),
         (
             {"text": ["a"], "label": ["b"]},
             ["--keep", "label"],
@@ -83,10 +123,10 @@ def test_a_line_of_csv_with_other_fields_is_named(text_model, tmp_path, predict,
         ),
         (
             {"text": ["a"]},
-            ["--keep", "text", "text"],
+            ["--keep", "text"] * 2,
             "The output would have two columns 'text'; do not keep that one.",
         ),
-        ({"text": ["a"]}, ["--text-column", *["text"] * 3], "A row holds one text or a pair of texts, not 3"),
+        ({"text": ["a"]}, ["--text-column", "text"] * 3, "A row holds one text or a pair of texts, not 3"),
         ({"text": ["a"]}, ["--chunk-rows", "0"], "--chunk-rows must be at least 1, got 0."),
         ({"text": [1]}, [], "{source}: column 'text' holds int64, expected string."),
         (
