@@ -253,7 +253,7 @@ def test_matplotlib_is_imported_inside_functions():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_only_what_the_package_depends_on(module):
-    depends_on = {"numpy", "scipy", "sklearn", "skorch", "torch", "tqdm", "transformers"}
+    depends_on = {"filelock", "numpy", "scipy", "sklearn", "skorch", "torch", "tqdm", "transformers"}
     assert WALKS[module].third_party(lazily=False) <= depends_on
 
 

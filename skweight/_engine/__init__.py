@@ -23,6 +23,7 @@ _HOME = {
     "quiet_transformers": "isolation",
     "resolve_device": "loading",
     "resolve_precision": "loading",
+    "save_tokenizer": "loading",
     "train": "training",
     "world": "processes",
 }

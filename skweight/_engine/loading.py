@@ -1,11 +1,15 @@
 """Loading encoders and tokenizers: from which folder, onto which device, in which precision, from which seed."""
 
+import copy
+import os
+
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from skweight._engine.isolation import plain_torch, private_rng, quiet_transformers
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_ENCODER_LIMIT = "encoder_max_length"  # in tokenizer_config.json, which keeps what it does not know
 # RoBERTa and its relatives count positions from behind the padding index.
 _OFFSET_POSITIONS = {"camembert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xmod"}
 
@@ -61,15 +65,35 @@ def load_tokenizer(encoder, *, max_length=None, **kwargs):
 
     Raises
     ------
+    FileNotFoundError
+        If it is the path of a folder that is not there.
     ValueError
         If the model takes fewer than `max_length` tokens.
     """
+    if str(encoder).startswith((".", "/", "~")) and not os.path.isdir(encoder):
+        raise FileNotFoundError(
+            f"There is no folder {encoder}. Set encoder to the folder of an encoder, or to a hub id. (A classifier "
+            "that was loaded knows the name of the folder it was trained from, but not where that is.)"
+        )
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(encoder, trust_remote_code=False, **kwargs)
+    tokenizer.model_max_length = tokenizer.init_kwargs.pop(_ENCODER_LIMIT, tokenizer.model_max_length)
     limit = None if max_length is None else length_limit(tokenizer, load_config(encoder))
     if limit is not None and max_length > limit:
         raise ValueError(f"max_length={max_length} is above the limit of {str(encoder)!r}, {limit} tokens.")
     return tokenizer
+
+
+def save_tokenizer(tokenizer, folder, max_length):
+    """Write a tokenizer that truncates to `max_length` tokens wherever it is asked to, as in a transformers pipeline.
+
+    What the encoder could take is kept: :func:`load_tokenizer` finds it, for a training with longer texts.
+    """
+    limited = copy.copy(tokenizer)
+    limited.init_kwargs = {**tokenizer.init_kwargs, _ENCODER_LIMIT: tokenizer.model_max_length}
+    limited.model_max_length = max_length
+    # Inside tokenizer_config.json: as files of their own, chat templates may need a directory.
+    limited.save_pretrained(folder, save_jinja_files=False)
 
 
 def load_config(encoder):
@@ -148,12 +172,36 @@ def load_encoder(encoder):
 
 
 @plain_torch()
-def load_trained(folder, kind=AutoModelForSequenceClassification):
-    """Load a model with its trained head from a folder on disk, in float32 and in evaluation mode."""
+def load_trained(folder, weights, kind=None):
+    """Make a model of the configuration in a folder and of trained parameters, in float32 and in evaluation mode.
+
+    Parameters
+    ----------
+    folder : str or path
+        Has ``config.json``.
+    weights : dict of str to tensor
+        Parameters by name, as in ``model.safetensors``.
+    kind : type, default=None
+        Class of the model; None takes the architecture's transformer with a classification head.
+
+    Raises
+    ------
+    ValueError
+        If parameters are missing, or do not fit.
+    """
     with quiet_transformers():
-        return kind.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
-        ).eval()
+        if kind is None:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            with torch.device("meta"):  # makes no parameters
+                kind = type(AutoModelForSequenceClassification.from_config(config))
+        else:
+            config = kind.config_class.from_pretrained(folder, local_files_only=True)
+        module, info = kind.from_pretrained(
+            None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True
+        )
+    if info["missing_keys"]:
+        raise ValueError(f"parameters of the model are missing: {', '.join(sorted(info['missing_keys']))}")
+    return module.eval()
 
 
 def _reset_head(module):
