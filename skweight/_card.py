@@ -43,6 +43,10 @@ def model_card(classifier, about):
         _training_data(classifier),
         "## Scores on real rows",
         _scores(results),
+        *(
+            ["The experts and their pool taught this model; it is not what was scored."]
+            * hasattr(classifier, "scores_")
+        ),
         "## Weights",
         _weights(classifier.sample_weight_) if hasattr(classifier, "sample_weight_") else "Not known.",
         "## Parameters",

@@ -1,6 +1,5 @@
-"""What the tests of saved models look at, and do to their files."""
+"""What the tests of saved models build, and look at."""
 
-import hashlib
 import os
 import signal
 import traceback
@@ -45,11 +44,3 @@ def has_exited(process):
         return False
     assert os.WEXITSTATUS(status) == 0
     return True
-
-
-def reseal(folder):
-    """List the digests of files that a test has changed, as somebody would who wants them to be read."""
-    listed = folder / "skweight.sha256"
-    names = [line.split("  ")[1] for line in listed.read_text().splitlines()]
-    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    listed.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))

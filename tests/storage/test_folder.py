@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import transformers
-from helpers import QUICK, fit, tfidf
-from saved_models import is_whole, reseal
+from helpers import QUICK, fit, reseal, tfidf
+from saved_models import is_whole
 from sklearn.base import clone
 
 from skweight import DIMPClassifier, IMPClassifier

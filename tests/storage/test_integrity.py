@@ -7,8 +7,9 @@ import shutil
 
 import numpy as np
 import pytest
+from helpers import reseal
 from safetensors.torch import load_file, save_file
-from saved_models import is_whole, reseal
+from saved_models import is_whole
 
 from skweight import _engine
 from skweight._base import BaseTextClassifier
