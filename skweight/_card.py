@@ -35,6 +35,7 @@ def model_card(classifier, about):
         model_name=about["class"] if results else None,
         eval_results=results or None,
     )
+    taught = hasattr(classifier, "scores_")
     sections = [
         f"# {about['class']} on {escape('rows of numbers' if numbers else encoder)}",
         "Trained by [skweight](https://skweight.readthedocs.io) on synthetic rows, with the help of real ones.",
@@ -43,10 +44,7 @@ def model_card(classifier, about):
         _training_data(classifier),
         "## Scores on real rows",
         _scores(results),
-        *(
-            ["The experts and their pool taught this model; it is not what was scored."]
-            * hasattr(classifier, "scores_")
-        ),
+        *(["It is the experts and their pool that were scored, which taught this model."] if taught else []),
         "## Weights",
         _weights(classifier.sample_weight_) if hasattr(classifier, "sample_weight_") else "Not known.",
         "## Parameters",
