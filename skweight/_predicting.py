@@ -119,7 +119,11 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
     @property
     def _token_source(self):
         """What texts are tokenised with: token ids are interchangeable between classifiers of equal source."""
-        return None if self._passthrough else (str(self.encoder), self.max_length)
+        if self._passthrough:
+            return None
+        # A loaded classifier has the tokenizer of its folder, whatever now goes by the name of its encoder.
+        own = getattr(self, "tokenizer_", None)
+        return (str(self.encoder) if own is None else own.name_or_path, self.max_length)
 
     # -- persistence ---------------------------------------------------------------------------------------------------
 

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import transformers
-from helpers import QUICK, fit, reseal, tfidf
+from helpers import QUICK, WORDS, fit, reseal, tfidf, write_tiny_bert
 from saved_models import is_whole
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from skweight import DIMPClassifier, IMPClassifier
 from skweight._base import BaseTextClassifier
@@ -151,6 +152,20 @@ def test_a_loaded_classifier_is_fitted_again_where_its_encoder_is_or_says_what_t
     np.testing.assert_array_equal(again.predict_proba(toy["X"]), fitted.predict_proba(toy["X"]))
 
 
+def test_a_loaded_checker_reads_its_own_tokens_where_another_encoder_has_its_name(toy, tmp_path, monkeypatch):
+    for place, words in (("here", WORDS), ("there", WORDS[::-1])):
+        (tmp_path / place).mkdir()
+        write_tiny_bert(tmp_path / place / "tiny", words, positions=64)
+    CrossEntropyClassifier(tmp_path / "here" / "tiny", **QUICK, lr=1e-2).fit(toy["X"], toy["y"]).save_pretrained(
+        tmp_path
+    )
+    loaded = CrossEntropyClassifier.from_pretrained(tmp_path)
+    monkeypatch.chdir(tmp_path / "there")
+    clf = DIMPClassifier(loaded.encoder, quality_checker=FrozenEstimator(loaded), **QUICK).fit(toy["X"], toy["y"])
+    expected = loaded.predict_proba(toy["X"])[np.arange(12), [0, 1] * 6]
+    np.testing.assert_allclose(clf.quality_proba_, expected, atol=1e-6)
+
+
 def test_hub_ids_are_kept(fitted, tmp_path):
     for name in ("google-bert/bert-base-uncased", "gpt2"):
         fitted.set_params(encoder=name).save_pretrained(tmp_path)
@@ -233,7 +248,7 @@ def test_another_model_is_not_overwritten(old, tiny_encoder, tmp_path):
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(FileExistsError, match=r"holds config\.json, which belongs to another model"):
         old.save_pretrained(tmp_path)
-    (tmp_path / ".skweight.lock").unlink()
+    (tmp_path / ".skweight.lock").unlink(missing_ok=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
