@@ -78,11 +78,11 @@ def _usage(classifier, numbers):
 def _training_data(classifier):
     rows: dict = {"classes": ", ".join(map(str, classifier.classes_.tolist()))}
     if hasattr(classifier, "sample_weight_"):
-        rows["rows of X, real ones that were among them included"] = len(classifier.sample_weight_)
-    if hasattr(classifier, "oof_proba_"):
-        rows["real rows that the experts were cross-fitted on"] = classifier.oof_proba_.shape[1]
+        rows["rows of X (with is_real, the real ones are among them)"] = len(classifier.sample_weight_)
+    if hasattr(classifier, "n_real_"):
+        rows["real rows"] = classifier.n_real_
     if hasattr(classifier, "real_validation_indices_"):
-        rows["real rows held out for early stopping"] = len(classifier.real_validation_indices_)
+        rows["of which held out for early stopping"] = len(classifier.real_validation_indices_)
     return _table(("what", "value"), rows.items())
 
 

@@ -42,7 +42,8 @@ def test_a_card_says_what_the_training_was(tiny_encoder, toy, tmp_path):
     card = saved_card(clf, tmp_path)
     found = rows(card)
     assert found["classes"] == ["fresh, rotten"]
-    assert found["rows of X, real ones that were among them included"] == ["12"]
+    assert found["rows of X (with is\\_real, the real ones are among them)"] == ["12"]
+    assert found["real rows"] == ["6"]
     assert found["gamma"] == ["0.5"]
     assert "Without a form in a file: quality\\_checker." in card.text
     assert found["0% of the rows weigh at most"] == ["0"]
@@ -56,7 +57,10 @@ def test_a_card_says_what_the_training_was(tiny_encoder, toy, tmp_path):
 
 def test_scores_on_held_out_rows_are_in_the_card_and_in_its_metadata(tiny_encoder, toy, tmp_path):
     clf = fit(CrossEntropyClassifier(tiny_encoder, early_stopping=True, validation_fraction=0.34, **QUICK), toy)
-    (result,) = saved_card(clf, tmp_path).data.eval_results
+    card = saved_card(clf, tmp_path)
+    found = rows(card)
+    assert (found["real rows"], found["of which held out for early stopping"]) == (["6"], ["2"])
+    (result,) = card.data.eval_results
     assert (result.metric_type, result.dataset_name) == ("accuracy", "real rows held out")
     assert result.metric_value == round(clf.validation_score_, 4)
     assert "best of those" in result.metric_name
@@ -70,7 +74,21 @@ def test_scores_of_a_pool_say_that_they_are_those_of_the_pool(toy, tiny_encoder,
     teacher = "opinion pool" if clf.teacher_ == "pool" else f"expert {clf.teacher_!r}"
     assert (f"{teacher} (taught the encoder)", "log_loss") in found
     assert {result.dataset_name for result in card.data.eval_results} == {"real rows, cross-fitted"}
-    assert rows(card)["real rows that the experts were cross-fitted on"] == ["6"]
+    assert rows(card)["real rows"] == ["6"]
+
+
+def test_real_rows_are_counted_wherever_they_are(numbers_of_both):
+    X, y, is_real = numbers_of_both
+    clf = CrossEntropyClassifier("passthrough", **QUICK)
+    assert clf.fit(X, y, is_real=is_real).n_real_ == 5
+    assert clf.fit(X[~is_real], y[~is_real], real_X=X[is_real], real_y=y[is_real]).n_real_ == 5
+    assert clf.fit(X, y).n_real_ == 0
+
+
+@pytest.fixture
+def numbers_of_both():
+    X = np.random.RandomState(0).randn(20, 3)
+    return X, X[:, 0] > 0, np.arange(20) % 4 == 0
 
 
 def test_rows_of_numbers_have_a_card_too(numeric_classifier, tmp_path):

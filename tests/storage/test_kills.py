@@ -122,6 +122,21 @@ def test_two_processes_that_save_into_one_folder_take_turns_and_a_third_reads_ei
     assert is_whole(loaded, old) or is_whole(loaded, new)
 
 
+@pytest.mark.parametrize("name", ["skweight.sha256", "config.json", "model.safetensors", "training.npz"])
+def test_a_reader_that_is_overtaken_by_a_save_reads_the_new_model(name, old, new, tmp_path, monkeypatch):
+    old.save_pretrained(tmp_path)
+    read_file = files._bytes
+
+    def overtaken(folder, asked):
+        if asked == name:
+            monkeypatch.undo()
+            new.save_pretrained(tmp_path, training=False)
+        return read_file(folder, asked)
+
+    monkeypatch.setattr(files, "_bytes", overtaken)
+    assert is_whole(load(tmp_path), new, training=False)
+
+
 def test_who_waits_too_long_for_another_save_is_told_the_folder(old, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LOCK_SECONDS", 0.1)
     with FileLock(tmp_path / ".skweight.lock"):  # another save, at work
