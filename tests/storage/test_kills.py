@@ -48,7 +48,7 @@ def visible(folder):
 
 
 def test_a_save_killed_at_any_step_leaves_the_old_model_or_the_new_one(old, new, tmp_path):
-    """Read without writing, and cleared up by the next save."""
+    """It is read without writing, brought in order by the next save that begins, and replaced by one that ends."""
     old.save_pretrained(tmp_path / "old")
     (tmp_path / "old" / "notes.txt").write_text("mine")
     found = []
@@ -62,6 +62,9 @@ def test_a_save_killed_at_any_step_leaves_the_old_model_or_the_new_one(old, new,
         assert is_whole(loaded, old) or is_whole(loaded, new, training=False)
         assert visible(folder) == left
         found.append(type(loaded))
+        with pytest.raises(KeyboardInterrupt), files.replaced(folder):
+            raise KeyboardInterrupt  # the next save begins, and does not end either
+        assert type(load(folder)) is type(loaded)
         old.save_pretrained(folder)
         assert visible(folder) == visible(tmp_path / "old")
     steps_before = found.count(type(old))
