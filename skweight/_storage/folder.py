@@ -55,7 +55,9 @@ def save(classifier, folder, *, training, card):
             np.savez_compressed(saving / TRAINING, **arrays)  # type: ignore[arg-type]
         (saving / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         if not _is_handwritten(folder / CARD):
-            (saving / CARD).write_text(f"{card(classifier, about)}\n{CARD_MARK}\n", encoding="utf-8")
+            # A lone surrogate in the name of a class, which JSON escapes, has no form in UTF-8.
+            text = f"{card(classifier, about)}\n{CARD_MARK}\n"
+            (saving / CARD).write_text(text, encoding="utf-8", errors="replace")
 
 
 def _is_handwritten(card):

@@ -80,7 +80,7 @@ def test_folder_of_the_real_encoder_opens_as_a_transformers_pipeline(minilm, the
 
 
 @pytest.mark.parametrize(
-    "classes", [[0, 1], [False, True], [2.0, 3.0], np.array([2**40, 5], dtype=np.int64), ["a", "ü"]]
+    "classes", [[0, 1], [False, True], [2.0, 3.0], np.array([2**40, 5], dtype=np.int64), ["a", "ü"], ["a", "\ud800"]]
 )
 def test_classes_keep_their_data_type(classes, tiny_encoder, toy, tmp_path):
     y = np.array(classes)[[0, 1] * 6]
