@@ -151,20 +151,18 @@ def test_who_waits_too_long_for_another_save_is_told_the_folder(old, tmp_path, m
 
 @pytest.mark.slow
 def test_sixty_saves_killed_at_any_moment_leave_a_whole_model(old, new, tmp_path):
-    rng, folder, kinds = np.random.RandomState(0), tmp_path / "model", set()
+    rng, folder, kinds, n_kills, seconds = np.random.RandomState(0), tmp_path / "model", set(), 0, 0.05
     old.save_pretrained(folder)
-    start = time.perf_counter()
-    new.save_pretrained(tmp_path / "timed")
-    seconds = time.perf_counter() - start
-    for _ in range(60):
+    while n_kills < 60 or len(kinds) < 2:
         process = fork(save_again_and_again, [old, new][rng.randint(2)], folder, 1)
-        time.sleep(rng.uniform(0, 1.2 * seconds))
+        time.sleep(rng.uniform(0, 2 * seconds))
         os.kill(process, signal.SIGKILL)
-        has_exited(process)
+        ended = has_exited(process)
+        seconds *= 0.8 if ended else 1.1  # about as long as a save takes here and now
+        n_kills += not ended
         loaded = load(folder)
         assert is_whole(loaded, old) or is_whole(loaded, new)
         kinds.add(type(loaded))
-    assert kinds == {type(old), type(new)}
 
 
 @pytest.mark.slow
