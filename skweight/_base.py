@@ -68,6 +68,8 @@ class BaseTextClassifier(BasePredictor):
         One dictionary per epoch: losses, seconds, mean and largest weight, effective sample size.
     n_iter_ : int
         Epochs trained.
+    n_real_ : int
+        Real rows that `fit` was given and could use, those held out included.
     n_features_in_ : int
         Number of columns of `X`. Only if `X` was a data frame, or with ``encoder="passthrough"``.
     feature_names_in_ : ndarray of str
@@ -223,6 +225,7 @@ class BaseTextClassifier(BasePredictor):
             self.tokenizer_ = tokenizer
         self.history_ = training.history
         self.n_iter_ = len(training.history)
+        self.n_real_ = sum(len(rows) for rows in (data.real, data.validation) if rows is not None)
         if data.validation is not None:
             self.real_validation_indices_ = data.validation.index
             self.best_epoch_ = training.best_epoch

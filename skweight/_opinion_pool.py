@@ -364,12 +364,15 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         Parameters
         ----------
         folder : str or path
-            Created if it does not exist.
+            Created if it does not exist. A classifier that was saved there before is replaced, and all other files
+            stay.
         training : bool, default=True
             Whether the weights of the training rows are saved too.
 
         Raises
         ------
+        OSError
+            If the files cannot be written; what was there before is still there.
         ValueError
             With ``student=False``: the experts have no form as a folder.
         """

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skweight import _engine, _storage
+from skweight._card import model_card
 from skweight._parameters import AUTO_MAX_LENGTH, TrainingParameters, did_you_mean
 from skweight._rows.features import Features, check_columns, check_features
 from skweight._rows.stream import predict_stream
@@ -178,7 +179,11 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
     @property
     def _token_source(self):
         """What texts are tokenised with: token ids are interchangeable between classifiers of equal source."""
-        return None if self._passthrough else (str(self.encoder), self.max_length)
+        if self._passthrough:
+            return None
+        # A loaded classifier has the tokenizer of its folder, whatever now goes by the name of its encoder.
+        own = getattr(self, "tokenizer_", None)
+        return (str(self.encoder) if own is None else own.name_or_path, self.max_length)
 
     # -- persistence ---------------------------------------------------------------------------------------------------
 
@@ -187,15 +192,26 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
 
         With ``encoder="passthrough"`` there is no such pipeline; :meth:`from_pretrained` opens the folder.
 
+        A save that is cut short at any moment leaves the model that was there before, or the new one.
+
         Parameters
         ----------
         folder : str or path
-            Created if it does not exist.
+            Created if it does not exist. A classifier that was saved there before is replaced, and all other files
+            stay.
         training : bool, default=True
             Whether the weights of the training rows are saved too.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder holds a model that was not saved by this method, as an encoder.
+        OSError
+            If the files cannot be written; what was there before is still there. `TimeoutError` if another process has
+            been saving there for a minute.
         """
         check_is_fitted(self)
-        _storage.save(self, folder, training=training)
+        _storage.save(self, folder, training=training, card=model_card)
 
     @classmethod
     def from_pretrained(cls, folder, *, device=None):
@@ -210,10 +226,13 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         Returns
         -------
         classifier : object
-            A fitted classifier that gives the same predictions as the one that was saved.
+            A fitted classifier that gives the same predictions as the one that was saved. Its ``encoder`` is the hub
+            id, or "./" and the name of the folder that it was trained from: set it before you fit it again.
 
         Raises
         ------
+        IntegrityError
+            If a file is not what was saved, is missing, or does not belong there (a `ValueError`).
         ValueError
             If the folder holds another class, or was written by a newer version.
         """

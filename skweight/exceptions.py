@@ -1,4 +1,4 @@
-"""Warnings of skweight."""
+"""Warnings and errors of skweight."""
 
 import sys
 import warnings
@@ -35,6 +35,7 @@ class SkweightWarning(UserWarning):
     SKW045    a fitted classifier predicts one class for all rows that it was trained on
     SKW046    every row to score on is predicted as one class (command line)
     SKW050    a checker cannot be kept in ``memory``, because it cannot be pickled
+    SKW051    parameters of a saved classifier were left out of its folder
     SKW052    nothing can be kept in ``memory``, because it cannot be written to
     ========  ==============================================================================
     """
@@ -46,6 +47,10 @@ class RealDataSlicedWarning(SkweightWarning):
     scikit-learn's cross-validation indexes every array that `fit` is given with the rows of the fold, if it has as many
     rows as `X`. Real rows of just that number are then cut by indices that were meant for the synthetic ones.
     """
+
+
+class IntegrityError(ValueError):
+    """A saved classifier is not what was saved: a file is damaged, missing, or does not belong there."""
 
 
 # Packages that a call goes through between the user's line and the warning.

@@ -268,6 +268,7 @@ def test_a_module_imports_only_what_the_package_depends_on(module):
         "huggingface_hub",
         "joblib",
         "numpy",
+        "safetensors",
         "scipy",
         "sklearn",
         "skorch",

@@ -314,6 +314,7 @@ def test_weights_of_the_rows_of_a_frame_are_computed_without_a_warning_about_nam
 # -- saving and showing -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:SKW051")
 @pytest.mark.parametrize("cls", ALL)
 def test_saved_classifier_of_numbers_comes_back_with_what_it_knew(cls, numbers, tmp_path):
     frames = framed(numbers)
@@ -331,6 +332,7 @@ def test_saved_classifier_of_numbers_comes_back_with_what_it_knew(cls, numbers, 
         loaded.predict(framed(numbers, prefix="other").X)
 
 
+@pytest.mark.filterwarnings("ignore:SKW051")
 def test_saved_classifier_of_a_frame_of_texts_remembers_the_name_of_the_column(texts, tmp_path):
     frames = framed(texts)
     clf = frames.fit(frames.build(DIMPClassifier))

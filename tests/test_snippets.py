@@ -320,6 +320,7 @@ def test_11_copies_predict_the_same_bits(copied, fitted, film):
     assert again.score(film.test_X, film.test_y) > 0.9
 
 
+@pytest.mark.filterwarnings("ignore:SKW051")
 def test_11_a_saved_folder_gives_the_same_bits_and_opens_as_a_transformers_pipeline(fitted, film, tmp_path):
     fitted.save_pretrained(tmp_path)
     loaded = DIMPClassifier.from_pretrained(tmp_path)

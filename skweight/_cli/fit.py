@@ -52,6 +52,11 @@ def add_arguments(parser):
     parser.add_argument("--drop-bad-rows", action="store_true", help="leave out rows with a missing text or label")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random")
     parser.add_argument(LABEL_OPTION, default="label", metavar="COLUMN", help="column of the labels")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep checkpoints in DIR.checkpoints until the model is saved, and go on from those of an interrupted run",
+    )
     add_overwrite(parser)
     add_tables(parser)
 
@@ -60,6 +65,7 @@ def run(args):
     """Train a classifier, save it, and show its extreme weights and its scores."""
     # Imported here, as they are slow: --help must not wait for them.
     from skweight._cli.weights_table import extreme_rows, write_weights
+    from skweight._storage import kept_until_done
 
     if args.method == "hu" and args.epochs < 2:
         raise ValueError("--method hu needs at least --epochs 2: it learns no weights in the first.")
@@ -76,11 +82,12 @@ def run(args):
     start = time.perf_counter()
     X, y = synthetic.arguments()
     real_X, real_y = real.arguments()
-    classifier.fit(X, y, real_X=real_X, real_y=real_y)
-    seconds = time.perf_counter() - start
-    # Saved before anything is shown or scored: whatever fails then, the training was not for nothing.
-    classifier.save_pretrained(args.save)
-    write_weights(args.save / "weights.csv", synthetic.X, synthetic.y, classifier, raw=args.raw)
+    with kept_until_done():
+        classifier.fit(X, y, real_X=real_X, real_y=real_y)
+        seconds = time.perf_counter() - start
+        # Saved before anything is shown or scored: whatever fails then, the training was not for nothing.
+        classifier.save_pretrained(args.save)
+        write_weights(args.save / "weights.csv", synthetic.X, synthetic.y, classifier, raw=args.raw)
     show(f"Trained in {seconds:.0f} s. Model and weights.csv saved in {args.save}.")
     show(f"Use it: python -m skweight predict {args.save} TEXTS.csv")
     show()
@@ -205,10 +212,16 @@ def _classifier(args, encoder):
         max_length=args.max_length or "auto",
         on_bad_rows="drop" if args.drop_bad_rows else "raise",
         random_state=args.seed,
+        checkpoint_dir=_checkpoints(args.save) if args.resume else None,
         verbose=1,
         **params,
         **({} if args.real_weight is None else {"real_weight": args.real_weight}),
     )
+
+
+def _checkpoints(folder):
+    """Return the folder beside the model's, which nothing that is saved there replaces."""
+    return folder.with_name(f"{folder.name}.checkpoints")
 
 
 # -- after it ---------------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ _HOME = {
     "resolve_device": "loading",
     "resolve_precision": "loading",
     "rng_state": "checkpoints",
+    "save_tokenizer": "loading",
     "train": "training",
     "world": "processes",
 }
@@ -57,6 +58,7 @@ if TYPE_CHECKING:  # what type checkers and editors read: the same names
     from skweight._engine.loading import load_trained as load_trained
     from skweight._engine.loading import resolve_device as resolve_device
     from skweight._engine.loading import resolve_precision as resolve_precision
+    from skweight._engine.loading import save_tokenizer as save_tokenizer
     from skweight._engine.prediction import embed as embed
     from skweight._engine.prediction import predict_logits as predict_logits
     from skweight._engine.probing import fit_last_layer as fit_last_layer

@@ -1,5 +1,6 @@
 """Loading encoders and tokenizers: from which folder, onto which device, in which precision, from which seed."""
 
+import copy
 from numbers import Integral
 
 import torch
@@ -11,6 +12,7 @@ from skweight._engine.isolation import plain_torch, private_rng, quiet_transform
 # encoder_folder has been to the network where need be; nothing here goes there again, or runs code that it brings.
 _FROM_DISK = {"local_files_only": True, "trust_remote_code": False}
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_ENCODER_LIMIT = "encoder_max_length"  # in tokenizer_config.json, which keeps what it does not know
 # RoBERTa and its relatives count positions from behind the padding index.
 _OFFSET_POSITIONS = {"camembert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xmod"}
 
@@ -66,6 +68,8 @@ def load_tokenizer(encoder, *, max_length=None):
 
     Raises
     ------
+    FileNotFoundError
+        If it is the path of a folder that is not there.
     ValueError
         If the model takes fewer than `max_length` tokens; "auto" takes as many as there may be.
     """
@@ -73,6 +77,7 @@ def load_tokenizer(encoder, *, max_length=None):
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(folder, **_FROM_DISK)
         config = AutoConfig.from_pretrained(folder, **_FROM_DISK)
+    tokenizer.model_max_length = tokenizer.init_kwargs.pop(_ENCODER_LIMIT, tokenizer.model_max_length)
     limit = length_limit(tokenizer, config)
     if limit is None:
         return tokenizer
@@ -80,6 +85,18 @@ def load_tokenizer(encoder, *, max_length=None):
         raise ValueError(f"max_length={max_length} is above the limit of {str(encoder)!r}, {limit} tokens.")
     tokenizer.model_max_length = limit
     return tokenizer
+
+
+def save_tokenizer(tokenizer, folder, max_length):
+    """Write a tokenizer that truncates to `max_length` tokens wherever it is asked to, as in a transformers pipeline.
+
+    What the encoder could take is kept: :func:`load_tokenizer` finds it, for a training with longer texts.
+    """
+    limited = copy.copy(tokenizer)
+    limited.init_kwargs = {**tokenizer.init_kwargs, _ENCODER_LIMIT: tokenizer.model_max_length}
+    limited.model_max_length = max_length
+    # Inside tokenizer_config.json: as files of their own, chat templates may need a directory.
+    limited.save_pretrained(folder, save_jinja_files=False)
 
 
 def length_limit(tokenizer, config):
@@ -152,10 +169,36 @@ def load_encoder(encoder):
 
 
 @plain_torch()
-def load_trained(folder, kind=AutoModelForSequenceClassification):
-    """Load a model with its trained head from a folder on disk, in float32 and in evaluation mode."""
+def load_trained(folder, weights, kind=None):
+    """Make a model of the configuration in a folder and of trained parameters, in float32 and in evaluation mode.
+
+    Parameters
+    ----------
+    folder : str or path
+        Has ``config.json``.
+    weights : dict of str to tensor
+        Parameters by name, as in ``model.safetensors``.
+    kind : type, default=None
+        Class of the model; None takes the architecture's transformer with a classification head.
+
+    Raises
+    ------
+    ValueError
+        If parameters are missing, or do not fit.
+    """
     with quiet_transformers():
-        return kind.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **_FROM_DISK).eval()
+        if kind is None:
+            config = AutoConfig.from_pretrained(folder, **_FROM_DISK)
+            with torch.device("meta"):  # makes no parameters
+                kind = type(AutoModelForSequenceClassification.from_config(config))
+        else:
+            config = kind.config_class.from_pretrained(folder, local_files_only=True)
+        module, info = kind.from_pretrained(
+            None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True
+        )
+    if info["missing_keys"]:
+        raise ValueError(f"parameters of the model are missing: {', '.join(sorted(info['missing_keys']))}")
+    return module.eval()
 
 
 def _reset_head(module):

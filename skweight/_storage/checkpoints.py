@@ -8,7 +8,7 @@ import json
 import os
 import pickle
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def interruptible(classifier, data, seeds):
             yield seeds
         if world.rank == 0:
             if (waiting := _outlives.get()) is None:
-                shutil.rmtree(folder)
+                _remove(folder)
             else:
                 waiting.append(folder)
 
@@ -80,7 +80,14 @@ def kept_until_done():
     finally:
         _outlives.reset(token)
     for folder in waiting:
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(folder):
+    """Remove the folder of a fit, and that of all fits if it was the last."""
+    shutil.rmtree(folder)
+    with suppress(OSError):  # other fits are not done, or it holds something else
+        folder.parent.rmdir()
 
 
 @contextmanager
@@ -116,7 +123,7 @@ def _claimed(home, about, world):
 
 def _discard(folder, lock):
     lock.release()
-    shutil.rmtree(folder)
+    _remove(folder)
 
 
 def _agreed(home, folder, about):

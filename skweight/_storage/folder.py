@@ -8,88 +8,60 @@ model.safetensors      encoder and head
 tokenizer*.json        the tokenizer
 skweight.json          format, class, parameters, classes and their data type, history, versions
 training.npz           weights and probabilities of the training rows (optional)
+README.md              the model card; one that somebody has written by hand is left alone
+skweight.sha256        digest of each of them, but the card
 =====================  ==============================================================================
 """
 
-import importlib.metadata
+import io
 import json
-import os
+import zipfile
+import zlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from sklearn.utils._param_validation import InvalidParameterError
 
 from skweight import _engine
+from skweight._storage import about as _about
+from skweight._storage.files import ABOUT, CARD, CONFIG, MANIFEST, TRAINING, WEIGHTS, read, replaced
+from skweight.exceptions import IntegrityError, warn
 
-FORMAT = 1
-_FILE = "skweight.json"
-_TRAINING_FILE = "training.npz"
+CARD_MARK = "<!-- Written by skweight with the model. Without this line, the next save leaves the file alone. -->"
 
 
-def save(classifier, folder, *, training):
-    """Write a fitted classifier into `folder`."""
+def save(classifier, folder, *, training, card):
+    """Write a fitted classifier into `folder`.
+
+    Parameters
+    ----------
+    classifier : estimator
+    folder : str or path
+    training : bool
+        Whether arrays with a value for each training row are kept.
+    card : callable
+        Makes the model card of the classifier and what ``skweight.json`` says of it.
+    """
     folder = Path(folder).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    params, dropped = {}, []
-    for name, value in classifier.get_params(deep=False).items():
-        if isinstance(value, os.PathLike):
-            value = str(value)
-        if isinstance(value, np.generic):
-            value = value.item()
-        if value is None or isinstance(value, str | int | float | bool):
-            params[name] = value
-        else:
-            dropped.append(name)  # checkers, callbacks and their like have no JSON form
-    classes = classifier.classes_
-    about = {
-        "format": f"skweight/{FORMAT}",
-        "class": type(classifier).__name__,
-        "params": params,
-        "dropped": dropped,
-        "classes": classes.tolist(),
-        "classes_dtype": classes.dtype.str,
-        "history": classifier.history_,
-        **_fitted(classifier, _is_plain),
-        **(
-            {"feature_names": names.tolist()}
-            if (names := getattr(classifier, "feature_names_in_", None)) is not None
-            else {}
-        ),
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("skweight", "scikit-learn", "skorch", "torch", "transformers")
-        },
-    }
-    with _engine.quiet_transformers():
-        classifier.module_.save_pretrained(folder)
-    if hasattr(classifier, "tokenizer_"):
-        classifier.tokenizer_.save_pretrained(folder)
-    arrays = _fitted(classifier, lambda value: isinstance(value, np.ndarray))
-    if training and arrays:
-        np.savez_compressed(folder / _TRAINING_FILE, **arrays)
-    else:
-        (folder / _TRAINING_FILE).unlink(missing_ok=True)  # of another model saved here before
-    # Last: a folder without this file was not saved to the end, and does not load.
-    (folder / _FILE).write_text(json.dumps(about, indent=2, default=_plain) + "\n", encoding="utf-8")
+    about = _about.describe(classifier)
+    arrays = {name: value for name, value in _about.fitted(classifier).items() if isinstance(value, np.ndarray)}
+    with replaced(folder) as saving:
+        with _engine.quiet_transformers():
+            classifier.module_.save_pretrained(saving)
+        if hasattr(classifier, "tokenizer_"):
+            _engine.save_tokenizer(classifier.tokenizer_, saving, classifier._max_tokens(classifier.tokenizer_))
+        if training and arrays:
+            np.savez_compressed(saving / TRAINING, **arrays)  # type: ignore[arg-type]
+        (saving / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        if not _is_handwritten(folder / CARD):
+            # A lone surrogate in the name of a class, which JSON escapes, has no form in UTF-8.
+            text = f"{card(classifier, about)}\n{CARD_MARK}\n"
+            (saving / CARD).write_text(text, encoding="utf-8", errors="replace")
 
 
-def _fitted(classifier, is_kept):
-    """Fitted attributes of some kind, but for those with a form of their own in the file."""
-    return {
-        name: value
-        for name, value in vars(classifier).items()
-        if _is_fitted(name) and is_kept(value) and name not in ("classes_", "feature_names_in_")
-    }
-
-
-def _is_plain(value):
-    """Whether it is a number, a text, or a dictionary of such."""
-    if isinstance(value, dict):
-        return all(map(_is_plain, value.values()))
-    return isinstance(value, str | int | float | bool | np.generic)
-
-
-def _is_fitted(name):
-    return name.endswith("_") and not name.startswith("_")
+def _is_handwritten(card):
+    return card.exists() and CARD_MARK not in card.read_text(encoding="utf-8", errors="replace")
 
 
 def load(folder, cls, *, family, device=None):
@@ -106,43 +78,39 @@ def load(folder, cls, *, family, device=None):
         Replaces the saved ``device``.
     """
     folder = Path(folder).expanduser()
-    if not (folder / _FILE).exists():
-        raise FileNotFoundError(f"{folder} has no {_FILE}: it was not saved by save_pretrained, or not to the end.")
-    about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-    prefix, _, version = str(about.get("format", "")).partition("/")
-    if prefix != "skweight" or not version.isdigit() or int(version) > FORMAT:
-        raise ValueError(
-            f"{folder} has the format {about.get('format')!r}; this version of skweight reads up to "
-            f"'skweight/{FORMAT}'. Install a newer skweight to open it."
-        )
-    kind = next((kind for kind in (cls, *_subclasses(family)) if kind.__name__ == about["class"]), None)
-    if kind is None:
-        raise ValueError(
-            f"{folder} holds a {about['class']!r}, which this version of skweight does not know, or which has not been "
-            "imported."
-        )
-    if not issubclass(kind, cls):
-        raise ValueError(f"{folder} holds a {kind.__name__}, not a {cls.__name__}.")
-    classifier = kind(**about["params"])
+    files = read(folder)
+    about = _about.parse(folder / ABOUT, files[ABOUT])
+    if about["written"] > 1 and MANIFEST not in files:
+        raise IntegrityError(f"{folder / MANIFEST} is missing. Copy the folder again.")
+    classifier = _with_parameters(folder, about, _find_class(folder, about["class"], cls, family))
     if device is not None:
         classifier.set_params(device=device)
-    classifier.classes_ = np.array(about["classes"], dtype=np.dtype(about["classes_dtype"]))
+    classifier.classes_ = _about.classes(folder / ABOUT, about)
     classifier.history_ = about["history"]
     if "feature_names" in about:
         classifier.feature_names_in_ = np.array(about["feature_names"], dtype=object)
-    learnt = {name: value for name, value in about.items() if _is_fitted(name)}
-    if (folder / _TRAINING_FILE).exists():
-        with np.load(folder / _TRAINING_FILE, allow_pickle=False) as arrays:
-            learnt |= {name: arrays[name] for name in arrays if _is_fitted(name)}
-    for name, value in learnt.items():
-        setattr(classifier, name, value)
-    if classifier.encoder == "passthrough":
-        module = _engine.load_trained(folder, _engine.Head)
-    else:
-        module = _engine.load_trained(folder)
-        classifier.tokenizer_ = _engine.load_tokenizer(folder)
-    classifier.module_ = module.to(_engine.resolve_device(classifier.device))
+    for name, value in {**about["fitted"], **_arrays(folder, files)}.items():
+        if _about.is_fitted(name):
+            setattr(classifier, name, value)
+    _load_network(classifier, folder, files)
+    if about["dropped"]:
+        warn(
+            f"SKW051: {', '.join(map(str, about['dropped']))} of the saved {about['class']} could not be kept in "
+            f"{folder}. It predicts as before; set them again before it is fitted again."
+        )
     return classifier
+
+
+def _find_class(folder, name, cls, family):
+    kind = next((kind for kind in (cls, *_subclasses(family)) if kind.__name__ == name), None)
+    if kind is None:
+        raise ValueError(
+            f"{folder / ABOUT} holds a {name!r}, which this version of skweight does not know. Install a newer "
+            "skweight, or import the class first if it is your own."
+        )
+    if not issubclass(kind, cls):
+        raise ValueError(f"{folder} holds a {kind.__name__}, not a {cls.__name__}.")
+    return kind
 
 
 def _subclasses(cls):
@@ -152,7 +120,60 @@ def _subclasses(cls):
         yield from _subclasses(subclass)
 
 
-def _plain(value):
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
+def _with_parameters(folder, about, kind):
+    """Make a classifier that is not fitted yet."""
+    if unknown := sorted(about["params"].keys() - kind().get_params(deep=False).keys()):
+        raise ValueError(
+            f"{folder / ABOUT} has the parameter {unknown[0]!r}, which the {kind.__name__} of this version of skweight "
+            "does not know. Install a newer skweight to open it."
+        )
+    classifier = kind(**about["params"])
+    try:
+        classifier._validate_params()
+    except InvalidParameterError as error:
+        raise IntegrityError(f"{folder / ABOUT} is damaged: {error}") from error
+    return classifier
+
+
+def _arrays(folder, files):
+    """Arrays with a value for each training row."""
+    if TRAINING not in files:
+        return {}
+    try:
+        with np.load(io.BytesIO(files[TRAINING]), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, OSError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise IntegrityError(f"{folder / TRAINING} is damaged: {error}.") from error
+
+
+def _load_network(classifier, folder, files):
+    """Load the model and the tokenizer from what was read: transformers gets to see no other file of the folder."""
+    weights = _tensors(folder, files)
+    with TemporaryDirectory() as alone:
+        for name, content in files.items():
+            if name.endswith(".json"):
+                _about.read_json(folder / name, content)  # says which file, should it be damaged
+            Path(alone, name).write_bytes(content)
+        try:
+            kind = {"kind": _engine.Head} if classifier.encoder == "passthrough" else {}
+            module = _engine.load_trained(alone, weights, **kind)
+            if classifier.encoder != "passthrough":
+                classifier.tokenizer_ = _engine.load_tokenizer(alone)
+                classifier.tokenizer_.name_or_path = str(folder)
+        except (ValueError, TypeError, KeyError, AttributeError, OSError, RuntimeError) as error:
+            raise IntegrityError(f"{folder} is damaged: its files do not make a model ({error}).") from error
+    if [str(label) for label in classifier.classes_.tolist()] != list(module.config.id2label.values()):
+        raise IntegrityError(f"{folder / ABOUT} and {folder / CONFIG} name different classes: they are of two models.")
+    classifier.module_ = module.to(_engine.resolve_device(classifier.device))
+
+
+def _tensors(folder, files):
+    """Read the model's parameters from the bytes whose digest was compared."""
+    import safetensors.torch
+
+    if WEIGHTS not in files:
+        raise IntegrityError(f"{folder / WEIGHTS} is missing. Copy the folder again.")
+    try:
+        return safetensors.torch.load(files.pop(WEIGHTS))
+    except safetensors.SafetensorError as error:
+        raise IntegrityError(f"{folder / WEIGHTS} is damaged: {error}.") from error

@@ -218,6 +218,7 @@ def test_early_stopping_watches_the_labels_of_held_out_real_rows(tiny_encoder, t
 # -- saving, caching, parameters --------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:SKW051")
 def test_saved_classifier_comes_back_with_its_targets(tiny_encoder, toy, tmp_path):
     clf = fit(distilled(tiny_encoder, exponent=0.25, diversity_checker="fast"), toy)
     clf.save_pretrained(tmp_path)

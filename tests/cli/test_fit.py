@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import BrokenStream, write_csv
+from helpers import BrokenStream, watch, write_csv
 
+from skweight._engine import training
 from skweight.baselines import CrossEntropyClassifier
 
 # -- where it saves ---------------------------------------------------------------------------------------------------
@@ -189,3 +190,43 @@ def test_a_fit_goes_on_if_nobody_can_read_of_it(quick_fit, files, monkeypatch, e
     monkeypatch.setattr(sys, "stderr", BrokenStream(error))
     assert quick_fit("--test", files["test"]) == 0
     assert Path(files["model"], "weights.csv").exists()
+
+
+# -- going on ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_fit_goes_on_when_it_is_run_again(quick_fit, files, monkeypatch, capsys):
+    def taken(*options):
+        """Training steps of a run, and the model that it saved."""
+        with monkeypatch.context() as patch:
+            steps = watch(patch, training._TextNet, "_take_step")
+            status = quick_fit("--resume", "--batch-size", "4", *options)
+        return status, len(steps)
+
+    def stop(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    checkpoints = Path(files["model"] + ".checkpoints")
+    with monkeypatch.context() as patch:
+        patch.setattr(CrossEntropyClassifier, "save_pretrained", stop)
+        assert taken() == (130, 3)
+    assert list(checkpoints.glob("fit-*/*.pt"))
+    assert taken() == (0, 0)  # all of it had been done
+    assert not checkpoints.exists()
+    assert Path(files["model"], "weights.csv").exists()
+
+
+def test_without_resume_nothing_is_kept(quick_fit, files):
+    assert quick_fit() == 0
+    assert not Path(files["model"] + ".checkpoints").exists()
+
+
+def test_a_fit_that_differs_from_the_interrupted_one_is_refused(quick_fit, files, monkeypatch, refused):
+    def stop(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CrossEntropyClassifier, "save_pretrained", stop)
+        assert quick_fit("--resume") == 130
+    capsys_message = refused(quick_fit("--resume", "--lr", "0.5"))
+    assert "lr was 5e-05, is 0.5" in capsys_message

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from helpers import reseal
 
 from skweight._base import BaseTextClassifier
 from skweight._cli import resume
@@ -188,6 +189,7 @@ def change(job, what):
     elif what == "model":
         about = json.loads((job.model / "skweight.json").read_text())
         (job.model / "skweight.json").write_text(json.dumps({**about, "another": "fit"}))
+        reseal(job.model)
     elif what == "kept columns":
         return {"keep": ("id", "text")}
     elif what == "text columns":

@@ -76,7 +76,7 @@ def test_processes_that_were_interrupted_end_as_if_they_had_not_been(two_process
     ranks, out = two_processes
     for rank in ranks:
         np.testing.assert_array_equal(rank["interrupted"], rank["uninterrupted"])
-    assert not list((out / "fits").iterdir())
+    assert not (out / "fits").exists()
 
 
 def test_each_process_weighs_its_share_of_the_rows(two_processes):

@@ -47,6 +47,7 @@ def test_labels_that_differ_in_case_or_white_space_are_kept_apart_with_a_warning
     assert clf.classes_.tolist() == ["Fresh ", "fresh", "rotten"]
 
 
+@pytest.mark.filterwarnings("ignore:SKW051")
 @pytest.mark.parametrize(
     ("pair", "make", "dtype"),
     [

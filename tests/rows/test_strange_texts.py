@@ -123,6 +123,7 @@ STRANGE = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:SKW051")
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in STRANGE.items()])
 def test_a_strange_text_is_fitted_saved_and_predicted_to_the_bit(fit, toy, tmp_path, text):
     clf = fit(X=replaced(toy["X"], row0=text), real_X=replaced(toy["real_X"], row1=text + " weak"))
@@ -133,6 +134,7 @@ def test_a_strange_text_is_fitted_saved_and_predicted_to_the_bit(fit, toy, tmp_p
     np.testing.assert_array_equal(DIMPClassifier.from_pretrained(tmp_path).predict_proba([text, "a good film"]), proba)
 
 
+@pytest.mark.filterwarnings("ignore:SKW051")
 @pytest.mark.filterwarnings("ignore:SKW013")  # not the encoder's own words
 def test_all_strange_texts_together_are_fitted_saved_and_predicted_to_the_bit(fit, toy, tmp_path):
     texts = list(STRANGE.values())

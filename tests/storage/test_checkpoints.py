@@ -78,7 +78,7 @@ def test_an_interrupted_fit_ends_as_if_it_had_not_been(case, tiny_encoder, toy, 
             break
         assert list(tmp_path.glob("fit-*/*")), "nothing was kept"
         assert_same_fit(fit(clf, toy), reference, toy)
-        assert not list(tmp_path.iterdir()), "files are left"
+        assert not list(tmp_path.glob("*")), "files are left"
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -222,7 +222,7 @@ def test_fits_at_the_same_time_have_a_folder_each(tiny_encoder, toy, tmp_path, m
     folder = next(tmp_path.iterdir())
     with FileLock(folder / ".lock"):  # as if it was going on
         fit(CrossEntropyClassifier(tiny_encoder, **{**settings, "lr": 0.5}), toy)
-    assert list(tmp_path.iterdir()) == [folder]
+    assert list(tmp_path.glob("*")) == [folder]
 
 
 def test_a_search_in_two_processes_leaves_nothing_behind(tiny_encoder, toy, tmp_path):
@@ -232,7 +232,7 @@ def test_a_search_in_two_processes_leaves_nothing_behind(tiny_encoder, toy, tmp_
     search = GridSearchCV(clf, {"lr": [1e-3, 1e-2]}, cv=cv, n_jobs=2, refit=False, error_score="raise")
     search.fit(X, y, is_real=is_real)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*"))
 
 
 def test_files_stay_until_the_result_is_safe(tiny_encoder, toy, tmp_path, monkeypatch):
@@ -250,7 +250,7 @@ def test_files_stay_until_the_result_is_safe(tiny_encoder, toy, tmp_path, monkey
         fit(clf, toy)
         assert list(tmp_path.iterdir())
     assert not steps
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*"))
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
