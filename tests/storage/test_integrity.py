@@ -159,7 +159,7 @@ def test_a_description_with_a_wrong_value_is_refused(key, value, folder):
 @pytest.mark.parametrize(
     "values",
     [
-        *({"params": {"lr": "fast"}}, {"params": {"max_length": None}}, {"classes_dtype": "<U999999999"}),
+        *({"params": {"lr": "fast"}}, {"params": {"max_length": None}}, {"classes_dtype": "<U99999999"}),
         *({"classes": [["a"], "b"]}, {"classes": ["fresh"]}, {"classes": ["rotten", "fresh"]}, {"classes_dtype": "M8"}),
     ],
 )

@@ -107,9 +107,9 @@ def load_while(processes, folder, *saved):
     running = list(processes)
     while running:
         loaded = load(folder)
-        whole = [is_whole(loaded, classifier) for classifier in saved]
-        assert any(whole)
-        counts[whole.index(True)] += 1
+        which = [type(classifier) for classifier in saved].index(type(loaded))
+        assert is_whole(loaded, saved[which])
+        counts[which] += 1
         running = [process for process in running if is_at_work(process)]
     assert all(map(has_exited, processes))
     return counts
