@@ -162,10 +162,12 @@ def _describe(classifier, data, seeds):
     """Return what a fit depends on, part by part, in JSON."""
     params = {name: value for name, value in classifier.get_params(deep=False).items() if name not in _NO_MATTER}
     random_state = params.pop("random_state")
+    # Not what they have noted in an earlier fit: that is theirs.
+    callbacks = [_callback(part) for part in classifier.callbacks or []]
     kinds = {"synthetic": data.synthetic, "real": data.real}
     return {
         "class": type(classifier).__name__,
-        "parameters": {name: _value(value) for name, value in params.items()},
+        "parameters": {name: _value(value) for name, value in params.items()} | {"callbacks": callbacks},
         "data": {
             f"{kind} {name}": None if getattr(rows, name) is None else _content(getattr(rows, name))
             for kind, rows in kinds.items()
@@ -178,6 +180,12 @@ def _describe(classifier, data, seeds):
         "seed": None if random_state is None else seeds,
         "seeds": seeds,
     }
+
+
+def _callback(callback):
+    part = callback[1] if isinstance(callback, tuple) else callback
+    kind = part if isinstance(part, type) else type(part)
+    return kind.__name__ if part is kind else f"{kind.__name__} ({content_digest(part.get_params())[:8]})"
 
 
 def _value(value):

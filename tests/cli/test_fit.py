@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import BrokenStream, watch, write_csv
 
+from skweight import _storage
 from skweight._engine import training
 from skweight.baselines import CrossEntropyClassifier
 
@@ -195,7 +196,7 @@ def test_a_fit_goes_on_if_nobody_can_read_of_it(quick_fit, files, monkeypatch, e
 # -- going on ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_fit_goes_on_when_it_is_run_again(quick_fit, files, monkeypatch, capsys):
+def test_an_interrupted_fit_goes_on_when_it_is_run_again(quick_fit, files, monkeypatch):
     def taken(*options):
         """Training steps of a run, and the model that it saved."""
         with monkeypatch.context() as patch:
@@ -208,7 +209,7 @@ def test_an_interrupted_fit_goes_on_when_it_is_run_again(quick_fit, files, monke
 
     checkpoints = Path(files["model"] + ".checkpoints")
     with monkeypatch.context() as patch:
-        patch.setattr(CrossEntropyClassifier, "save_pretrained", stop)
+        patch.setattr(_storage, "save", stop)
         assert taken() == (130, 3)
     assert list(checkpoints.glob("fit-*/*.pt"))
     assert taken() == (0, 0)  # all of it had been done
@@ -226,7 +227,6 @@ def test_a_fit_that_differs_from_the_interrupted_one_is_refused(quick_fit, files
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(CrossEntropyClassifier, "save_pretrained", stop)
+        patch.setattr(_storage, "save", stop)
         assert quick_fit("--resume") == 130
-    capsys_message = refused(quick_fit("--resume", "--lr", "0.5"))
-    assert "lr was 5e-05, is 0.5" in capsys_message
+    assert "lr was 5e-05, is 0.5" in refused(quick_fit("--resume", "--lr", "0.5"))
