@@ -258,7 +258,10 @@ def test_a_range_of_labels_is_read_as_a_list_is(fit):
     assert fit(CrossEntropyClassifier, y=range(12), real_X=None, real_y=None).classes_.tolist() == list(range(12))
 
 
-@pytest.mark.parametrize("y", [iter(["fresh", "rotten"] * 6), {"fresh", "rotten"}, {"fresh": 1}, "fresh"], ids=repr)
+NO_ORDER = [iter(["fresh", "rotten"] * 6), {"fresh", "rotten"}, {"fresh": 1}, "fresh"]
+
+
+@pytest.mark.parametrize("y", NO_ORDER, ids=lambda y: type(y).__name__)
 def test_labels_without_an_order_of_their_own_are_refused(fit, y):
     with pytest.raises(TypeError, match=r"^y must be a sequence of labels, got \w+\.$"):
         fit(y=y)
