@@ -12,6 +12,7 @@ from skweight.exceptions import IntegrityError
 FORMAT = 2
 # Read from a file, `memory` would name a folder of pickles, which run code when they are read.
 _NEVER_SAVED = {"memory", "callbacks"}
+_OF_THIS_FIT = {"checkpoint_dir"}  # a folder on one machine: neither saved nor missed
 _KEYS = {
     "class": str,
     "params": dict,
@@ -57,6 +58,7 @@ def is_fitted(name):
 
 def _plain_params(values):
     """Split parameters into those with a form in JSON, and the names of those without."""
+    values = {name: value for name, value in values.items() if name not in _OF_THIS_FIT}
     given = {name: value for name, value in values.items() if name not in _NEVER_SAVED}
     params = _plain_only({**given, "encoder": travelling_name(values["encoder"])})
     return params, [name for name, value in values.items() if name not in params and value is not None]
@@ -143,6 +145,8 @@ def parse(path, content):
     for key, kind in _KEYS.items():
         if not isinstance(about.get(key), kind):
             raise IntegrityError(f"{path} is damaged: {key!r} is missing, or not of the type {kind.__name__}.")
+    for name in _OF_THIS_FIT:
+        about["params"].pop(name, None)
     dropped = [name for name in sorted(_NEVER_SAVED) if about["params"].pop(name, None) is not None]
     return {**about, "dropped": [*about["dropped"], *dropped], "written": int(version)}
 

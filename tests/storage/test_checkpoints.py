@@ -253,6 +253,13 @@ def test_files_stay_until_the_result_is_safe(tiny_encoder, toy, tmp_path, monkey
     assert not list(tmp_path.glob("*"))
 
 
+def test_a_saved_classifier_does_not_say_where_its_checkpoints_were(tiny_encoder, toy, tmp_path):
+    clf = fit(CrossEntropyClassifier(tiny_encoder, **QUICK, checkpoint_dir=tmp_path / "checkpoints"), toy)
+    clf.save_pretrained(tmp_path / "model")
+    assert "checkpoints" not in (tmp_path / "model" / "skweight.json").read_text()
+    assert CrossEntropyClassifier.from_pretrained(tmp_path / "model").checkpoint_dir is None
+
+
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
