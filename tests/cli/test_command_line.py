@@ -127,17 +127,8 @@ def test_help_shows_defaults_and_version_the_version(capsys, monkeypatch):
     with pytest.raises(SystemExit, match="0"):
         main(["fit", "--help"])
     shown = capsys.readouterr().out
-    defaults = ("opinion-pool", "google-bert/bert-base-uncased", "5", "5e-05", "32", "128, or what the encoder takes")
-    for default in (*defaults, "0", "label"):
-        "opinion-pool",
-        "google-bert/bert-base-uncased",
-        "5",
-        "5e-05",
-        "32",
-        "128, or what the encoder takes",
-        "0",
-        "label",
-    ):
+    length = "128, or what the encoder takes"
+    for default in ("opinion-pool", "google-bert/bert-base-uncased", "5", "5e-05", "32", length, "0", "label"):
         assert f"(default: {default})" in shown
     assert "None" not in shown
     assert "False" not in shown
