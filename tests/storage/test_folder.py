@@ -142,6 +142,15 @@ def test_saved_model_is_an_encoder_for_another(fitted, toy, tmp_path):
         again.set_params(max_length=65).fit(toy["X"], toy["y"])
 
 
+def test_no_key_of_the_environment_is_saved(tiny_encoder, toy, tmp_path, monkeypatch):
+    for name in ("HF_TOKEN", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "hf_secret")
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])
+    clf.save_pretrained(tmp_path)
+    assert "hf_secret" not in repr(clf)
+    assert not [path.name for path in tmp_path.iterdir() if b"hf_secret" in path.read_bytes()]
+
+
 @pytest.mark.parametrize("kind", [str, os.fspath, lambda path: path])
 def test_nothing_that_is_saved_says_where_the_encoder_was(kind, tiny_encoder, toy, tmp_path):
     folder = tmp_path / "secret" / "tiny"
