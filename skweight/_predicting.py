@@ -48,7 +48,6 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         Examples
         --------
         >>> import numpy as np
-        from sklearn.base import BaseEstimator, ClassifierMixin
         >>> from skweight.baselines import CrossEntropyClassifier
         >>> X = np.random.RandomState(0).randn(50, 2)
         >>> clf = CrossEntropyClassifier("passthrough", max_epochs=1, random_state=0).fit(X, X[:, 0] > 0)

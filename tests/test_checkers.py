@@ -135,3 +135,17 @@ def test_default_diversity_checker_needs_no_real_rows_whatever_the_classifier_do
     )
     clf.fit(X, X[:, 0] > 0, real_X=X[:20] + 1, real_y=Y20)
     assert (clf.diversity_checker_.real_weight, clf.diversity_checker_.early_stopping) == (0.0, False)
+
+
+class Interrupted(LogisticRegression):
+    def fit(self, X, y, sample_weight=None):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["quality_checker", "diversity_checker"])
+def test_ctrl_c_in_a_checker_is_passed_on_and_leaves_an_unfitted_classifier(name, tiny_encoder, toy):
+    clf = fit(quick(IMPClassifier, tiny_encoder), toy)
+    clf.set_params(**{name: make_pipeline(TfidfVectorizer(), Interrupted())})
+    with pytest.raises(KeyboardInterrupt):
+        fit(clf, toy)
+    assert not [name for name in vars(clf) if name.endswith("_")]

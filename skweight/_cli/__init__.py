@@ -48,7 +48,8 @@ def _foreseeable():
 def _sentence(error):
     if isinstance(error, MemoryError):
         return f"Out of memory ({error}). Smaller batches, shorter texts or fewer rows at a time need less."
-    return " ".join(str(error).split()) or type(error).__name__
+    said = " ".join([str(error), *getattr(error, "__notes__", [])])
+    return " ".join(said.split()) or type(error).__name__
 
 
 def _parser():

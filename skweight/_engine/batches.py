@@ -1,6 +1,7 @@
 """Batches: which rows are trained on or predicted together, and their arrays on the device."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -142,3 +143,13 @@ def sorted_batches(lengths, max_tokens=4096):
         batches.append(order[start : start + size])
         start += size
     return batches
+
+
+@contextmanager
+def advice_on_memory(advice):
+    """Add to torch's error about a device that has no memory left what the user can do: nothing is done silently."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        error.add_note(advice)
+        raise

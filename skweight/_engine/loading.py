@@ -158,14 +158,15 @@ def load_module(encoder, labels, seed, pad_token_id=None):
         if module.config.pad_token_id is None:
             module.config.pad_token_id = pad_token_id
         _reset_head(module)
-    return module.eval()
+    return _realigned(module).eval()
 
 
 @plain_torch()
 def load_encoder(encoder):
     """Load a pretrained encoder without a head, in float32 and in evaluation mode, on the CPU."""
     with quiet_transformers():
-        return AutoModel.from_pretrained(encoder_folder(encoder), dtype=torch.float32, **_FROM_DISK).eval()
+        module = AutoModel.from_pretrained(encoder_folder(encoder), dtype=torch.float32, **_FROM_DISK)
+    return _realigned(module).eval()
 
 
 @plain_torch()
@@ -198,7 +199,18 @@ def load_trained(folder, weights, kind=None):
         )
     if info["missing_keys"]:
         raise ValueError(f"parameters of the model are missing: {', '.join(sorted(info['missing_keys']))}")
-    return module.eval()
+    return _realigned(module).eval()
+
+
+def _realigned(module):
+    """Let parameters lie where torch puts tensors of its own.
+
+    Those of a file lie at whatever offset its header has. Sums are in another order there, and a copy of the model, or
+    one that was saved and loaded, would differ in the last bit.
+    """
+    for parameter in module.parameters():
+        parameter.data = parameter.data.clone()
+    return module
 
 
 def _reset_head(module):

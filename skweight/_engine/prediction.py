@@ -3,13 +3,19 @@
 import numpy as np
 import torch
 
-from skweight._engine.batches import sorted_batches, to_device
+from skweight._engine.batches import advice_on_memory, sorted_batches, to_device
 from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
 from skweight._engine.shortcuts import evaluating, first_token
 
+SMALLER = (
+    "Prediction takes a few thousand tokens at a time, whatever batch_size is. Set a smaller max_length, free memory "
+    "on the device, or load the model with device='cpu'."
+)
+
 
 @plain_torch()
+@advice_on_memory(SMALLER)
 def predict_logits(module, tokens):
     """Logits of all texts in input order, in float32.
 
@@ -58,6 +64,7 @@ def check_finite(module, tokens, history, n_rows=16):
 
 
 @plain_torch()
+@advice_on_memory(SMALLER)
 def embed(module, tokens, precision="fp32"):
     """Mean of each text's hidden states, over its tokens, in the layer in the middle and in the last one.
 

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from skweight._engine.batches import sorted_batches, to_device
+from skweight._engine.batches import advice_on_memory, sorted_batches, to_device
 from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
-from skweight._engine.prediction import max_tokens
+from skweight._engine.prediction import SMALLER, max_tokens
 from skweight._engine.processes import world
 from skweight._engine.shortcuts import first_token
 
@@ -58,6 +58,7 @@ def _last_layer(module):
     return last if suits else None
 
 
+@advice_on_memory(SMALLER)
 def _inputs_of(layer, module, tokens, precision):
     """Return what a layer is given of each row, (n_rows, n_features); None if that is not one vector."""
     device, given = layer.weight.device, []

@@ -18,7 +18,7 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.helper import predefined_split
 from torch.nn import functional
 
-from skweight._engine.batches import Batch, Batches, bucketed_batches, sorted_batches
+from skweight._engine.batches import Batch, Batches, advice_on_memory, bucketed_batches, sorted_batches
 from skweight._engine.callbacks import make_callbacks, stopped_early
 from skweight._engine.checkpoints import Resuming, active, lacks_state, rng_state
 from skweight._engine.isolation import Draws, GlobalGenerators, plain_torch
@@ -253,6 +253,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     }
     # All processes draw the same batches, but each its own dropout masks.
     with ExitStack() as stack:
+        stack.enter_context(advice_on_memory(_smaller(parameters)))
         generator, complete = stack.enter_context(quick_dropout(module, seed + processes.rank))
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
         if text and not parameters.weight_decay and not own_optimizer(parameters.net_params):
@@ -290,6 +291,14 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     if stage is not None:
         stage.finish({"module": module.state_dict(), **vars(training), "weights": torch.from_numpy(training.weights)})
     return training
+
+
+def _smaller(parameters):
+    return (
+        f"Training with batch_size={parameters.batch_size}, max_length={parameters.max_length!r}, "
+        f"precision={parameters.precision!r} needs more memory than the device has. Set a smaller batch_size, for "
+        "texts a smaller max_length, or precision='bf16'."
+    )
 
 
 def _stage(title, data, parameters, seed, valid):

@@ -85,6 +85,7 @@ def load(folder, cls, *, family, device=None):
     classifier = _with_parameters(folder, about, _find_class(folder, about["class"], cls, family))
     if device is not None:
         classifier.set_params(device=device)
+    place = _place(folder, classifier.device)
     classifier.classes_ = _about.classes(folder / ABOUT, about)
     classifier.history_ = about["history"]
     if "feature_names" in about:
@@ -93,6 +94,7 @@ def load(folder, cls, *, family, device=None):
         if _about.is_fitted(name):
             setattr(classifier, name, value)
     _load_network(classifier, folder, files)
+    classifier.module_.to(place)
     if about["dropped"]:
         warn(
             f"SKW051: {', '.join(map(str, about['dropped']))} of the saved {about['class']} could not be kept in "
@@ -111,6 +113,14 @@ def _find_class(folder, name, cls, family):
     if not issubclass(kind, cls):
         raise ValueError(f"{folder} holds a {kind.__name__}, not a {cls.__name__}.")
     return kind
+
+
+def _place(folder, device):
+    """Return the device to put the model on; one that the model was saved with need not exist here."""
+    try:
+        return _engine.resolve_device(device)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error} Choose one: from_pretrained({str(folder)!r}, device='cpu').") from error
 
 
 def _subclasses(cls):
@@ -164,7 +174,7 @@ def _load_network(classifier, folder, files):
             raise IntegrityError(f"{folder} is damaged: its files do not make a model ({error}).") from error
     if [str(label) for label in classifier.classes_.tolist()] != list(module.config.id2label.values()):
         raise IntegrityError(f"{folder / ABOUT} and {folder / CONFIG} name different classes: they are of two models.")
-    classifier.module_ = module.to(_engine.resolve_device(classifier.device))
+    classifier.module_ = module
 
 
 def _tensors(folder, files):

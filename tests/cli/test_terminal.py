@@ -89,6 +89,11 @@ def test_predictions_that_cannot_be_written_are_an_error(text_model, files, monk
     )
 
 
+def advised(error, advice):
+    error.add_note(advice)
+    return error
+
+
 def raising(error):
     def run(*args, **kwargs):
         raise error
@@ -106,6 +111,7 @@ def raising(error):
             MemoryError("2 GiB"),
             "Out of memory (2 GiB). Smaller batches, shorter texts or fewer rows at a time need less.",
         ),
+        (advised(RuntimeError("out of memory"), "Set batch_size."), "out of memory Set batch_size."),
         (OSError(), "OSError"),
         (ValueError("a" * 10**6), "a" * 993 + " …"),
     ],

@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -198,6 +199,14 @@ def test_a_gated_repository_says_where_to_ask(films):
         PermissionError, match=rf"^encoder='films/gated' is gated: .* {films.url}/films/gated, .*HF_TOKEN"
     ):
         encoder_folder("films/gated")
+
+
+@pytest.mark.parametrize("encoder", ["films/gated", "films/broken", "films/absent"])
+def test_the_key_of_the_hub_is_in_no_message(encoder, films, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with pytest.raises(OSError, match=encoder) as caught:
+        encoder_folder(encoder)
+    assert "hf_secret" not in "".join(traceback.format_exception(caught.value))
 
 
 # -- no network -------------------------------------------------------------------------------------------------------

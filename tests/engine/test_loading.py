@@ -1,10 +1,14 @@
 """Encoders and heads as they are loaded."""
 
+import copy
 import logging
+import shutil
 
+import numpy as np
 import pytest
 import torch
 from helpers import QUICK, parameters
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
@@ -31,6 +35,15 @@ def test_head_that_comes_with_the_encoder_is_drawn_anew(labels, tiny_encoder, to
         assert not torch.equal(module.classifier.weight, trained.module_.classifier.weight)
     assert module.classifier.weight.std().item() == pytest.approx(fresh.classifier.weight.std().item(), rel=0.5)
     assert not module.classifier.bias.any()
+
+
+@pytest.mark.parametrize("length", [1, 9])  # where the header ends
+def test_copies_predict_the_same_bits_wherever_the_parameters_lay_in_the_file(length, tiny_encoder, toy, tmp_path):
+    shutil.copytree(tiny_encoder, tmp_path, dirs_exist_ok=True)
+    weights = tmp_path / "model.safetensors"
+    save_file(load_file(weights), weights, metadata={"format": "pt", "about": "x" * length})
+    clf = CrossEntropyClassifier(tmp_path, **QUICK).fit(toy["X"], toy["y"])
+    np.testing.assert_array_equal(copy.deepcopy(clf).predict_proba(["a film"]), clf.predict_proba(["a film"]))
 
 
 def test_folder_without_the_encoders_weights_is_refused(tiny_encoder, tmp_path):

@@ -199,6 +199,38 @@ def test_a_checker_that_its_last_step_has_ruined_is_refused():
         clf.fit(X, X[:, 0] > 0, real_X=X[:8] + 1, real_y=X[:8, 0] > 0)
 
 
+def without_memory(*args):
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+class WithoutMemory(Callback):
+    def on_train_begin(self, net, **kwargs):
+        net.module_.register_forward_pre_hook(without_memory)
+
+
+def test_a_device_without_memory_is_an_error_that_says_what_to_set(tiny_encoder, toy):
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK, callbacks=[WithoutMemory()])
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        clf.fit(toy["X"], toy["y"])
+    assert str(caught.value) == "CUDA out of memory."
+    assert caught.value.__notes__ == [
+        "Training with batch_size=4, max_length=16, precision='fp32' needs more memory than the device has. Set a "
+        "smaller batch_size, for texts a smaller max_length, or precision='bf16'."
+    ]
+    assert not [name for name in vars(clf) if name.endswith("_")]
+
+
+def test_so_is_one_without_memory_to_predict_with(tiny_encoder, toy):
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])
+    hook = clf.module_.register_forward_pre_hook(without_memory)
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        clf.predict(toy["X"])
+    (advice,) = caught.value.__notes__
+    assert "whatever batch_size is. Set a smaller max_length" in advice
+    hook.remove()
+    assert clf.predict(toy["X"]).shape == (12,)
+
+
 # -- precision and device ---------------------------------------------------------------------------------------------
 
 

@@ -81,3 +81,25 @@ def test_fit_and_predict_leave_their_arguments_alone(fit, toy):
     clf = fit(X=X, y=y, sample_weight=weight)
     assert clf.predict(X).shape == (12,)
     assert X.tolist() == toy["X"]
+
+
+def test_numbers_may_be_mapped_from_a_file(tmp_path):
+    X = np.random.RandomState(0).randn(40, 3)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    clf = CrossEntropyClassifier("passthrough", max_epochs=1, random_state=0)
+    expected = clf.fit(X, X[:, 0] > 0).predict_proba(X)
+    np.testing.assert_array_equal(clf.fit(mapped, mapped[:, 0] > 0).predict_proba(mapped), expected)
+
+
+def test_what_the_caller_does_with_the_rows_after_fit_changes_nothing(fit, toy):
+    rows = {name: list(values) for name, values in toy.items()}
+    weight = np.arange(1.0, 13.0)
+    clf = fit(**rows, sample_weight=weight)
+    proba, weights = clf.predict_proba(toy["X"]), clf.sample_weight_.copy()
+    for values in rows.values():
+        values[:] = ["rotten"] * len(values)
+    weight[:] = 0
+    np.testing.assert_array_equal(clf.predict_proba(toy["X"]), proba)
+    np.testing.assert_array_equal(clf.sample_weight_, weights)
+    assert clf.classes_.tolist() == ["fresh", "rotten"]

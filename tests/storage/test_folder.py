@@ -47,6 +47,28 @@ def test_loaded_classifier_knows_its_parameters_and_its_training(fitted, tmp_pat
     assert json.loads((tmp_path / "skweight.json").read_text())["dropped"] == ["quality_checker"]
 
 
+def test_a_model_saved_on_a_device_that_is_not_here_loads_where_it_is_told(fitted, toy, tmp_path):
+    fitted.set_params(device="cuda:77").save_pretrained(tmp_path)
+    message = (
+        rf"device='cuda:77' is not present; present here: .*cpu\. Choose one: from_pretrained\('{tmp_path}', device="
+    )
+    with pytest.raises(ValueError, match=message):
+        DIMPClassifier.from_pretrained(tmp_path)
+    loaded = DIMPClassifier.from_pretrained(tmp_path, device="cpu")
+    assert loaded.device == "cpu"
+    np.testing.assert_array_equal(loaded.predict_proba(toy["X"]), fitted.predict_proba(toy["X"]))
+
+
+@pytest.mark.gpu
+def test_a_model_trained_on_a_gpu_and_saved_loads_on_the_cpu(tiny_encoder, toy, tmp_path):
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK, device="cuda").fit(toy["X"], toy["y"])
+    assert next(clf.module_.parameters()).device.type == "cuda"
+    clf.save_pretrained(tmp_path)
+    loaded = CrossEntropyClassifier.from_pretrained(tmp_path, device="cpu")
+    assert next(loaded.module_.parameters()).device.type == "cpu"
+    np.testing.assert_allclose(loaded.predict_proba(toy["X"]), clf.predict_proba(toy["X"]), atol=1e-4)
+
+
 def test_weights_of_the_rows_can_be_left_out(fitted, toy, tmp_path):
     fitted.save_pretrained(tmp_path)
     fitted.save_pretrained(tmp_path, training=False)
@@ -118,6 +140,15 @@ def test_saved_model_is_an_encoder_for_another(fitted, toy, tmp_path):
     assert again.classes_.tolist() == ["one", "three", "two"]
     with pytest.raises(ValueError, match=r"max_length=65 is above the limit .* 64 tokens"):
         again.set_params(max_length=65).fit(toy["X"], toy["y"])
+
+
+def test_no_key_of_the_environment_is_saved(tiny_encoder, toy, tmp_path, monkeypatch):
+    for name in ("HF_TOKEN", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "hf_secret")
+    clf = CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])
+    clf.save_pretrained(tmp_path)
+    assert "hf_secret" not in repr(clf)
+    assert not [path.name for path in tmp_path.iterdir() if b"hf_secret" in path.read_bytes()]
 
 
 @pytest.mark.parametrize("kind", [str, os.fspath, lambda path: path])

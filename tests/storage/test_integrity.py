@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers import reseal
+from helpers import QUICK, reseal
 from safetensors.torch import load_file, save_file
 from saved_models import is_whole
 
@@ -199,6 +199,19 @@ def test_pickles_are_not_read(folder):
     np.savez(folder / "training.npz", sample_weight_=np.array([print], dtype=object))
     reseal(folder)
     refused(folder, "training.npz")
+
+
+def test_code_in_a_folder_is_not_run(old, folder, toy, tmp_path):
+    """Neither where it is loaded nor where it is the encoder of another classifier."""
+    (folder / "films.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w')\nclass Config: ...\nclass Model: ...\n")
+    config = json.loads((folder / "config.json").read_text())
+    names = ("AutoModel", "AutoModelForSequenceClassification")
+    config["auto_map"] = {"AutoConfig": "films.Config", **dict.fromkeys(names, "films.Model")}
+    (folder / "config.json").write_text(json.dumps(config))
+    reseal(folder)
+    assert is_whole(load(folder), old)
+    CrossEntropyClassifier(folder, **QUICK).fit(toy["X"], toy["y"])
+    assert not (tmp_path / "canary").exists()
 
 
 def test_a_file_is_used_as_it_was_when_its_digest_was_compared(old, folder, monkeypatch):
