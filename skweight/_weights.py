@@ -45,6 +45,7 @@ def label_proba(classifier, X, y):
     array([0.81, 0.19])
     """
     y = column_or_1d(np.asarray(y))
+    check_consistent_length(X, y)
     columns = _columns_of(classifier, y)
     proba = _check_answer(classifier.predict_proba(X), classifier, len(y))
     own = proba[np.arange(len(y)), columns]

@@ -22,6 +22,9 @@ from skweight.baselines import DistilledClassifier, SunGenClassifier
 # (encoder="passthrough"), and on texts through a bridge that spells a row of numbers as a sentence: behind that, the
 # tokenizer, the encoder, the batches of similar length and the predictions are those of every user.
 
+# Rows of few values, and few rows, repeat each other.
+pytestmark = pytest.mark.filterwarnings("ignore:SKW034")
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = [column + value for column in LETTERS for value in LETTERS]
 

@@ -46,10 +46,8 @@ def encoder_folder(encoder):
     if os.path.isdir(folder):
         return folder
     if isinstance(encoder, os.PathLike) or _is_path(folder):
-        # As saved classifiers name an encoder that was in a folder.
-        hint = (
-            " A loaded classifier knows its encoder's name, not where it is: set encoder." if folder[:2] == "./" else ""
-        )
+        by_name = os.path.dirname(folder) == "."  # as saved classifiers name an encoder that was in a folder
+        hint = " A loaded classifier knows its encoder's name, not where it is: set encoder." if by_name else ""
         raise FileNotFoundError(f"encoder={str(encoder)!r}: there is no such folder.{_folders_like(folder)}{hint}")
     return _snapshot(folder)
 

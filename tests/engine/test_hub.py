@@ -127,6 +127,7 @@ def test_a_folder_that_is_not_there_is_named_with_those_like_it(encoder, meant, 
         CrossEntropyClassifier(encoder).fit(["a", "b"], [0, 1])
 
 
+@pytest.mark.filterwarnings("ignore:SKW051")
 def test_a_tilde_stands_for_the_home_folder(tiny_encoder, toy, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))

@@ -275,9 +275,10 @@ def test_dropping_every_row_is_an_error(fit):
 
 @pytest.mark.parametrize("cls", [*WEIGHTED, CrossEntropyClassifier])
 def test_empty_texts_are_weighed_with_one_warning_that_counts_them(fit, toy, cls):
-    with pytest.warns(SkweightWarning) as caught:
+    with pytest.warns(SkweightWarning, match="SKW010") as caught:
         clf = fit(cls, X=replaced(toy["X"], row0="", row4=" \t\n"))
-    assert [str(w.message) for w in caught] == ["SKW010: 2 of 12 texts in X are empty."]
+    messages = [str(w.message) for w in caught if not re.match("SKW04[35]", str(w.message))]  # a toy learns little
+    assert messages == ["SKW010: 2 of 12 texts in X are empty."]
     assert np.isfinite(clf.sample_weight_).all()
     assert (clf.sample_weight_ > 0).all()
 
