@@ -197,7 +197,7 @@ def test_a_rare_class_that_is_predicted_is_not_overlooked():
     X = np.random.RandomState(0).randn(1000, 2)
     y = np.zeros(1000, dtype=int)
     y[777:780], X[777:780] = 1, 50
-    clf = CrossEntropyClassifier("passthrough", **{**QUICK, "batch_size": 32, "lr": 0.01})
+    clf = CrossEntropyClassifier("passthrough", **{**QUICK, "batch_size": 32, "lr": 0.01, "max_epochs": 10})
     clf.fit(X, y, sample_weight=np.where(y == 1, 100, 1))
     assert clf.predict(X).sum() == 3
 
