@@ -178,6 +178,7 @@ def test_unequal_weights_change_the_parameters(tiny_encoder, toy):
     assert not torch.equal(parameters(weighted), parameters(plain))
 
 
+@pytest.mark.filterwarnings("ignore:SKW051")
 @pytest.mark.parametrize("cls", WEIGHTED)
 def test_a_loaded_classifier_says_that_its_checkers_were_not_saved(cls, tiny_encoder, toy, tmp_path):
     clf = fit(quick(cls, tiny_encoder), toy)
