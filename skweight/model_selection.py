@@ -84,7 +84,7 @@ def _concatenate(first, second):
         if first.shape[1:] != second.shape[1:]:
             raise ValueError(f"X has rows of shape {first.shape[1:]} but real_X of shape {second.shape[1:]}.")
         kinds = {first.dtype.kind, second.dtype.kind}
-        if len(kinds) > 1 and kinds & set("UT") and kinds & set("biuf"):
+        if kinds & set("UT") and kinds & set("biuf"):
             raise TypeError(f"X holds {_kind(first)} but real_X holds {_kind(second)}.")
         return np.concatenate([first, second])
     rows, real_rows = (_list_rows(data, name) for data, name in ((first, "X"), (second, "real_X")))

@@ -38,7 +38,7 @@ def seeded(cls, **params):
 
 
 def test_a_seed_without_shuffling_is_refused():
-    with pytest.raises(ValueError, match="random_state has no effect without shuffle=True"):
+    with pytest.raises(ValueError, match=r"^random_state has no effect without shuffle=True\.$"):
         RealKFold(3, random_state=0)
 
 
