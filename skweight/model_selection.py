@@ -188,14 +188,13 @@ class _RealSplitter(BaseCrossValidator):
                 f"{name} needs to know which rows are real: pass is_real to it, as {name}(is_real=is_real), or to the "
                 f"fit of the search with metadata routing on. In a nested search: {way_out[0].lower()}{way_out[1:]}"
             )
-        own = is_real is None
-        mask = np.asarray(self.is_real if own else is_real)
-        if own and mask.ndim and len(mask) != n_rows:
+        mask = self.is_real if is_real is None else is_real
+        if is_real is None and np.ndim(mask) and len(mask) != n_rows:
             raise ValueError(
                 f"The is_real of this {name} has {len(mask)} entries but X has {n_rows} rows; in a nested search the "
                 f"inner X is a part of the outer one. {way_out}"
             )
-        mask = check_is_real(mask if own else is_real, n_rows)
+        mask = check_is_real(mask, n_rows)
         if not mask.any() or mask.all():
             raise ValueError(
                 f"is_real must mark some rows as real and leave some synthetic; it marks {mask.sum()} of {n_rows}."
