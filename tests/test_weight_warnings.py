@@ -109,6 +109,13 @@ def test_labels_without_any_probability_and_weights_at_their_bound_are_one_warni
     )
 
 
+def test_dimp_takes_a_label_without_probability_in_silence(caught):
+    X = rows_of(quality=np.where(np.arange(200) == 0, 0.0, 0.5))
+    clf = DIMPClassifier("passthrough", quality_checker=FrozenEstimator(FromColumn(0)), **QUICK).fit(X, Y)
+    assert not caught
+    np.testing.assert_array_equal(clf.sample_weight_ == 0, np.arange(200) == 0)
+
+
 def test_one_row_that_outweighs_all_others_is_named(caught):
     imp(on_bad_rows="drop").fit(np.insert(rows_of(diversity=ONE), 0, np.nan, axis=0), np.r_[0, Y])
     assert codes(caught) == ["SKW014", "SKW042"]
