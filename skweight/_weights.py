@@ -291,8 +291,9 @@ def _check_proba(proba, name):
     if proba.ndim != 1:
         raise ValueError(f"{name} must hold one probability per row, got an array of shape {proba.shape}.")
     # A hair above 1 is rounding in the classifier, not a mistake of the caller.
-    if ((proba < 0) | (proba > 1 + 1e-6)).any():
-        row = int(np.argmax((proba < 0) | (proba > 1 + 1e-6)))
+    wrong = (proba < 0) | (proba > 1 + 1e-6)
+    if wrong.any():
+        row = int(wrong.argmax())
         raise ValueError(f"{name}[{row}] is {proba[row]}, expected a probability between 0 and 1.")
     return proba
 

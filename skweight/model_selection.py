@@ -84,7 +84,7 @@ def _concatenate(first, second):
         if first.shape[1:] != second.shape[1:]:
             raise ValueError(f"X has rows of shape {first.shape[1:]} but real_X of shape {second.shape[1:]}.")
         kinds = {first.dtype.kind, second.dtype.kind}
-        if len(kinds) > 1 and kinds & set("UT") and kinds & set("biuf"):
+        if kinds & set("UT") and kinds & set("biuf"):
             raise TypeError(f"X holds {_kind(first)} but real_X holds {_kind(second)}.")
         return np.concatenate([first, second])
     rows, real_rows = (_list_rows(data, name) for data, name in ((first, "X"), (second, "real_X")))
@@ -188,14 +188,13 @@ class _RealSplitter(BaseCrossValidator):
                 f"{name} needs to know which rows are real: pass is_real to it, as {name}(is_real=is_real), or to the "
                 f"fit of the search with metadata routing on. In a nested search: {way_out[0].lower()}{way_out[1:]}"
             )
-        own = is_real is None
-        mask = np.asarray(self.is_real if own else is_real)
-        if own and mask.ndim and len(mask) != n_rows:
+        mask = self.is_real if is_real is None else is_real
+        if is_real is None and np.ndim(mask) and len(mask) != n_rows:
             raise ValueError(
                 f"The is_real of this {name} has {len(mask)} entries but X has {n_rows} rows; in a nested search the "
                 f"inner X is a part of the outer one. {way_out}"
             )
-        mask = check_is_real(mask if own else is_real, n_rows)
+        mask = check_is_real(mask, n_rows)
         if not mask.any() or mask.all():
             raise ValueError(
                 f"is_real must mark some rows as real and leave some synthetic; it marks {mask.sum()} of {n_rows}."

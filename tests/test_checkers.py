@@ -1,17 +1,24 @@
 """Checkers: default, cloned and seeded, fitted beforehand."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from helpers import ALL, QUICK, fit, parameters, quick, tfidf, watch
 from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import skweight._predicting
 from skweight import DIMPClassifier, IMPClassifier, label_proba
+from skweight._checkers import _seeded, _warn_if_one_class, _weight_params, fast_checker
 from skweight.baselines import CrossEntropyClassifier
 from skweight.exceptions import SkweightWarning
 
@@ -149,3 +156,86 @@ def test_ctrl_c_in_a_checker_is_passed_on_and_leaves_an_unfitted_classifier(name
     with pytest.raises(KeyboardInterrupt):
         fit(clf, toy)
     assert not [name for name in vars(clf) if name.endswith("_")]
+
+
+# -- parts ------------------------------------------------------------------------------------------------------------
+
+
+def test_fast_checker_of_texts_reads_words_and_pairs_of_words_in_lower_case():
+    words, regression = (step for _, step in fast_checker(passthrough=False).steps)
+    tfidf_values = words.fit_transform(["Good good FILM", ("A bad", "Film")]).toarray()
+    assert sorted(words.vocabulary_) == ["bad", "bad film", "film", "good", "good film", "good good"]
+    # Twice "good" counts 1 + log 2, not 2.
+    assert tfidf_values[0, words.vocabulary_["good"]] / tfidf_values[0, words.vocabulary_["good film"]] == (
+        pytest.approx(1 + np.log(2))
+    )
+    assert (regression.C, regression.max_iter) == (10, 300)
+
+
+def test_fast_checker_of_numbers_is_a_regression_on_standardised_columns():
+    scaler, regression = (step for _, step in fast_checker(passthrough=True).steps)
+    assert isinstance(scaler, StandardScaler)
+    assert (regression.C, regression.max_iter) == (1.0, 300)
+
+
+def test_seeds_go_to_every_random_state_that_is_none_in_the_order_of_their_names():
+    steps = [
+        ("last", LogisticRegression()),
+        ("first", LogisticRegression()),
+        ("set", LogisticRegression(random_state=5)),
+    ]
+    seeded = _seeded(VotingClassifier(steps), seed=3)
+    rng = np.random.RandomState(3)
+    first, last = rng.randint(2**31 - 1), rng.randint(2**31 - 1)
+    assert [step.random_state for _, step in seeded.estimators] == [last, first, 5]
+    assert seeded.get_params()["first__max_iter"] == 100
+
+
+REGRESSION, NEIGHBOURS = LogisticRegression(), KNeighborsClassifier()
+
+
+@pytest.mark.parametrize(
+    ("checker", "name"),
+    [
+        (REGRESSION, "sample_weight"),
+        (NEIGHBOURS, None),
+        (make_pipeline(StandardScaler(), REGRESSION), "logisticregression__sample_weight"),
+        (make_pipeline(StandardScaler(), NEIGHBOURS), None),
+        (GridSearchCV(REGRESSION, {}), "sample_weight"),
+        (GridSearchCV(make_pipeline(StandardScaler(), REGRESSION), {}), "logisticregression__sample_weight"),
+        (GridSearchCV(NEIGHBOURS, {}), None),
+    ],
+    ids=str,
+)
+def test_weights_of_rows_go_to_the_step_that_can_take_them(checker, name):
+    weight = np.ones(3)
+    given = _weight_params(checker, weight)
+    assert given.keys() == ({name} if name else set())
+    assert all(values is weight for values in given.values())
+
+
+def test_with_routing_weights_of_rows_go_where_they_are_asked_for(routing):
+    weight = np.ones(3)
+    asks = LogisticRegression().set_fit_request(sample_weight=True)
+    assert _weight_params(make_pipeline(StandardScaler(), asks), weight).keys() == {"sample_weight"}
+    assert _weight_params(make_pipeline(MinMaxScaler(), NEIGHBOURS), weight) == {}
+
+
+CLASSES = np.array(["bad", "good", "odd"])
+
+
+def test_a_checker_that_finds_one_class_most_probable_in_all_rows_is_reported():
+    proba = np.array([[0.3, 0.4, 0.3], [0.1, 0.8, np.nan], [0.0, 0.51, 0.49]])
+    message = (
+        "SKW043: the quality_checker finds 'good' most probable in all 3 synthetic rows, so that weights tell labels "
+        "apart, and hardly rows. Fit it on more real rows, train it longer (quality_checker__max_epochs), or bring "
+        "another."
+    )
+    with pytest.warns(SkweightWarning, match=f"^{re.escape(message)}$"):
+        _warn_if_one_class("quality_checker", proba, CLASSES)
+
+
+@pytest.mark.filterwarnings("error:SKW043")
+@pytest.mark.parametrize("last", [[0.4, 0.4, 0.2], [0.2, 0.3, 0.5], [np.nan, np.nan, np.nan]], ids=str)
+def test_a_checker_is_not_reported_if_another_class_is_as_probable_in_one_row(last):
+    _warn_if_one_class("quality_checker", np.array([[0.3, 0.4, 0.3], last]), CLASSES)

@@ -1,5 +1,7 @@
 """Weights of IMP and DIMP, and what training with them learns."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,7 @@ def test_imp_weights_are_the_ratio_of_the_two_checkers(tiny_encoder, toy):
 def test_imp_without_diversity_checker_weighs_by_quality_alone(tiny_encoder, toy):
     clf = fit(quick(IMPClassifier, tiny_encoder, diversity_checker="drop"), toy)
     np.testing.assert_allclose(clf.sample_weight_, clf.quality_proba_, rtol=1e-6)
+    np.testing.assert_allclose(clf.compute_weights(toy["X"], toy["y"]), clf.quality_proba_)
     assert not hasattr(clf, "diversity_checker_")
 
 
@@ -184,11 +187,15 @@ def test_a_loaded_classifier_says_that_its_checkers_were_not_saved(cls, tiny_enc
     clf = fit(quick(cls, tiny_encoder), toy)
     clf.save_pretrained(tmp_path)
     loaded = cls.from_pretrained(tmp_path)
-    with pytest.raises(NotFittedError, match=rf"^This {cls.__name__} has no quality_checker_: .* not its checkers"):
+    message = (
+        f"This {cls.__name__} has no quality_checker_: a folder that save_pretrained wrote holds the model, not its "
+        "checkers. Fit it again, or pickle a classifier whose checkers you need."
+    )
+    with pytest.raises(NotFittedError, match=f"^{re.escape(message)}$"):
         loaded.compute_weights(toy["X"], toy["y"])
     loaded.quality_checker_ = clf.quality_checker_
     if cls is IMPClassifier:
-        with pytest.raises(NotFittedError, match="has no diversity_checker_"):
+        with pytest.raises(NotFittedError, match=r"^This IMPClassifier has no diversity_checker_: "):
             loaded.compute_weights(toy["X"], toy["y"])
         loaded.diversity_checker_ = clf.diversity_checker_
     weights = loaded.compute_weights(toy["X"], toy["y"])
@@ -253,6 +260,13 @@ def test_computed_weights_average_one_where_those_of_the_training_do(cls, normal
 def test_each_checker_has_a_seed_of_its_own(three_classes):
     clf = on_numbers(IMPClassifier).fit(**three_classes)
     assert clf.quality_checker_.random_state != clf.diversity_checker_.random_state
+
+
+@pytest.mark.parametrize("cls", WEIGHTED)
+def test_seeds_of_checkers_follow_from_that_of_the_classifier(cls, three_classes):
+    one, same, other = (on_numbers(cls, random_state=seed).fit(**three_classes) for seed in (0, 0, 1))
+    assert one.quality_checker_.random_state == same.quality_checker_.random_state
+    assert one.quality_checker_.random_state != other.quality_checker_.random_state
 
 
 @pytest.mark.parametrize("cls", WEIGHTED)

@@ -175,6 +175,18 @@ def test_a_real_row_adds_nothing_to_the_gradient_of_the_other_rows():
     np.testing.assert_allclose(grad[:, 0], [-0.141096, -0.038813, -0.2], atol=1e-6)
 
 
+def test_real_rows_join_those_of_an_own_loss_that_weighs_in_another_precision():
+    class TrustedOnly(WeightedLoss):
+        columns = ("log_quality",)
+
+        def weight(self, log_p, log_quality):
+            return (log_quality > math.log(0.8)).float()
+
+    weight, _ = TrustedOnly().rows(float64(LOGITS), TARGET, QUALITY.log(), **REAL)
+    assert weight.dtype == torch.float64
+    assert weight.tolist() == [1.0, 0.0, 1.0]
+
+
 # -- shapes and values that do not go together ------------------------------------------------------------------------
 
 GIVEN = {"target": TARGET, "log_quality": QUALITY.log(), "log_diversity": DIVERSITY.log()}
@@ -201,6 +213,13 @@ def test_target_probabilities_have_the_shape_of_the_logits(shape):
         DistillationLoss()(float64(LOGITS), TARGET, target_proba=torch.full(shape, 0.5))
 
 
+def test_a_column_that_is_no_tensor_is_refused():
+    with pytest.raises(ValueError, match=r"^log_quality must have the shape \(3,\) beside these logits, got \(\)\.$"):
+        DIMPLoss()(float64(LOGITS), TARGET, [-0.1, -0.2, -0.3])
+    with pytest.raises(ValueError, match=r"^embedding must have the shape \(3,\) beside these logits, got \(\)\.$"):
+        OwnLoss()(float64(LOGITS), TARGET, embedding=[1.0, 2.0, 3.0])
+
+
 class OwnLoss(WeightedLoss):
     columns = ("embedding",)
 
@@ -221,17 +240,19 @@ def test_weights_of_an_own_loss_that_would_broadcast_are_refused(is_real):
 
 @pytest.mark.parametrize("name", ["log_quality", "log_diversity"])
 def test_probabilities_in_place_of_logarithms_are_refused(name):
-    with pytest.raises(ValueError, match=rf"{name} holds 0\.9, but the logarithm of a probability is at most 0"):
+    message = rf"^{name} holds 0\.9, but the logarithm of a probability is at most 0\. Pass proba\.log\(\)\.$"
+    with pytest.raises(ValueError, match=message):
         IMPLoss()(float64(LOGITS), **{**GIVEN, name: float64([math.nan, 0.9, -math.inf])})
 
 
 def test_the_logarithm_of_a_probability_that_was_rounded_above_one_is_taken():
-    weight, _ = IMPLoss().rows(float64(LOGITS), **{**GIVEN, "log_quality": float64([1e-6, -1.0, -math.inf])})
+    weight, _ = IMPLoss().rows(float64(LOGITS), **{**GIVEN, "log_quality": float64([1e-3, -1.0, -math.inf])})
     assert weight.isfinite().all()
 
 
 def test_logarithms_in_place_of_target_probabilities_are_refused():
-    with pytest.raises(ValueError, match=r"target_proba holds -0\.1054, but a probability is at least 0"):
+    message = "target_proba holds -0.1054, but a probability is at least 0. Pass neither logarithms nor logits."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         DistillationLoss()(float64(LOGITS), TARGET, target_proba=TARGET_PROBA.log())
 
 

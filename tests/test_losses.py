@@ -1,6 +1,7 @@
 """Values, gradients and weights of the losses, and where training with them ends."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -369,7 +370,8 @@ def test_a_column_that_a_loss_does_not_know_raises():
 
 
 def test_a_loss_without_its_own_weight_raises():
-    with pytest.raises(NotImplementedError):
+    message = "WeightedLoss must say what a row weighs: override weight."
+    with pytest.raises(NotImplementedError, match=rf"^{re.escape(message)}$"):
         WeightedLoss()(float64(LOGITS), TARGET)
 
 
@@ -387,20 +389,25 @@ def test_missing_log_diversity_raises_for_imp():
 @pytest.mark.parametrize("loss", [QualityLoss, IMPLoss, DIMPLoss])
 @pytest.mark.parametrize("clip", [0, -1.0, math.nan])
 def test_a_clip_that_is_not_positive_raises(loss, clip):
-    with pytest.raises(ValueError, match="clip must be None or a positive number"):
+    with pytest.raises(ValueError, match=r"^clip must be None or a positive number, got "):
         loss(clip=clip)
 
 
 @pytest.mark.parametrize("loss", [QualityLoss, IMPLoss, DIMPLoss])
 def test_an_unknown_normalisation_raises(loss):
-    with pytest.raises(ValueError, match="normalize must be None or 'batch', got 'global'"):
+    with pytest.raises(ValueError, match=r"^normalize must be None or 'batch', got 'global'\.$"):
         loss(normalize="global")
 
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, math.nan])
 def test_an_exponent_outside_of_zero_and_one_raises(q):
-    with pytest.raises(ValueError, match="q must be between 0 and 1"):
+    with pytest.raises(ValueError, match=r"^q must be between 0 and 1, got "):
         GeneralizedCrossEntropyLoss(q)
+
+
+@pytest.mark.parametrize("q", [0, 1])
+def test_exponents_zero_and_one_are_taken(q):
+    assert GeneralizedCrossEntropyLoss(q).q == q
 
 
 def test_losses_have_no_parameters_and_show_their_options():
@@ -408,6 +415,7 @@ def test_losses_have_no_parameters_and_show_their_options():
         assert list(loss.parameters()) == []
         assert not loss.state_dict()
     assert repr(IMPLoss(gamma=0.5, clip=10)) == "IMPLoss(gamma=0.5, clip=10, normalize=None)"
+    assert repr(FocalLoss()) == "FocalLoss(gamma=1.0, detach=True)"
     assert repr(FocalLoss(gamma=2, detach=False)) == "FocalLoss(gamma=2, detach=False)"
     assert repr(GeneralizedCrossEntropyLoss()) == "GeneralizedCrossEntropyLoss(q=0.7)"
 

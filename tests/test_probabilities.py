@@ -1,5 +1,7 @@
 """Probabilities that checkers give to labels and classes, mixed and multiplied."""
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
@@ -54,19 +56,40 @@ def test_label_proba_is_nan_where_the_checker_does_not_know_the_label():
 
 def test_label_proba_raises_if_the_checker_knows_none_of_the_labels():
     checker = Table(["bad", "good"], [[0.9, 0.1], [0.3, 0.7]])
-    with pytest.raises(ValueError, match=r"y holds \['positive', 'negative'\].*classes_ are \['bad', 'good'\]"):
+    message = "No label in y is a class of Table: y holds ['positive', 'negative'], its classes_ are ['bad', 'good']."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         label_proba(checker, [0, 1], ["positive", "negative"])
+
+
+def test_a_message_lists_eight_labels_at_most():
+    y = "y holds [10, 11, 12, 13, 14, 15, 16, 17, ...], its classes_ are [0, 1, 2, 3, 4, 5, 6, 7]."
+    with pytest.raises(ValueError, match=f"{re.escape(y)}$"):
+        label_proba(Table(range(8), np.full((9, 8), 1 / 8)), range(9), range(10, 19))
+
+
+def test_label_proba_takes_rows_that_all_have_the_label_of_the_first_column():
+    checker = Table(["bad", "good"], [[0.9, 0.1], [0.3, 0.7]])
+    np.testing.assert_array_equal(label_proba(checker, [0, 1], ["bad", "bad"]), [0.9, 0.3])
+
+
+def test_label_proba_takes_a_checker_of_one_class():
+    np.testing.assert_array_equal(label_proba(Table(["bad"], [[1.0]]), [0, 0], ["good", "bad"]), [np.nan, 1.0])
+
+
+def test_label_proba_of_no_rows_is_empty():
+    no_rows = np.empty(0, dtype=int)
+    assert label_proba(Table(["bad", "good"], [[0.9, 0.1]]), no_rows, []).shape == (0,)
 
 
 def test_label_proba_raises_type_error_without_predict_proba():
     svm = LinearSVC().fit([[0.0], [1.0]], ["bad", "good"])
-    with pytest.raises(TypeError, match="LinearSVC has no predict_proba"):
+    with pytest.raises(TypeError, match=r"^LinearSVC has no predict_proba; weights need the probability of a label"):
         label_proba(svm, [[0.0]], ["bad"])
 
 
 def test_label_proba_raises_if_labels_and_probabilities_differ_in_number():
     checker = Table(["bad", "good"], [[0.9, 0.1], [0.3, 0.7]])
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[2, 1\]"):
         label_proba(checker, [0, 1], ["bad"])
 
 
@@ -116,6 +139,55 @@ def test_class_proba_raises_as_label_proba_does():
         class_proba(LinearSVC().fit([[0.0], [1.0]], ["bad", "good"]), [[0.0]], ["bad", "good"])
 
 
+# -- answers that are no probabilities --------------------------------------------------------------------------------
+
+
+class Wrapped(Table):
+    """A checker within another, as FrozenEstimator has one."""
+
+    estimator = LogisticRegression()
+
+
+def test_an_answer_of_another_shape_is_refused():
+    message = (
+        "predict_proba of Table returned an array of shape (1, 2), expected (1, 3): a row for each row of X, a column "
+        "for each of its classes_."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        label_proba(Table([0, 1, 2], [[0.5, 0.5]]), [0], [0])
+
+
+@pytest.mark.parametrize(
+    "wrong", [[1.5, -0.5], [-0.5, 1.5], [0.5, np.nan], [0.25, 0.25], [0.5, 0.75], [0.494, 0.494], [1 + 2e-6, 0.0]]
+)
+def test_the_first_row_without_probabilities_is_named(wrong):
+    checker = Table([0, 1], [[0.5, 0.5], wrong, [0.25, 0.75], wrong])
+    message = (
+        f"predict_proba of Table returned {wrong} for row 1, expected numbers between 0 and 1 that add up to 1 (2 of 4 "
+        "rows are wrong)."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        label_proba(checker, [0, 1, 2, 3], [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("checker", "name", "who"),
+    [
+        (Table, "quality_checker", "quality_checker (Table)"),
+        (Wrapped, "quality_checker", "quality_checker (LogisticRegression)"),
+        (Wrapped, None, "Wrapped"),
+    ],
+)
+def test_a_message_calls_checker_and_row_as_it_was_told(checker, name, who):
+    with pytest.raises(ValueError, match=rf"^predict_proba of {re.escape(who)} returned \[2\.0, 0\.0\] for row 7, "):
+        class_proba(checker([0, 1], [[2.0, 0.0]]), [0], [0, 1], name=name, index=np.array([7]))
+
+
+@pytest.mark.parametrize("rounded", [[1 + 1e-6, 0.0], [0.496, 0.496], [0.504, 0.504]])
+def test_rounding_is_no_fault_of_an_answer(rounded):
+    np.testing.assert_array_equal(label_proba(Table([0, 1], [rounded]), [0, 0], [0, 1]), rounded)
+
+
 # -- product_of_experts -----------------------------------------------------------------------------------------------
 
 
@@ -136,8 +208,8 @@ def test_product_is_taken_over_the_classes_that_all_experts_know():
 
 
 def test_product_of_tiny_probabilities_does_not_underflow():
-    tiny = [[1e-300, 3e-300]]
-    np.testing.assert_allclose(product_of_experts(tiny, tiny, exponent=2.0), [[1 / 82, 81 / 82]])
+    tiny = [[1e-300, 3e-300], [0.5, 0.5]]
+    np.testing.assert_allclose(product_of_experts(tiny, tiny, exponent=2.0), [[1 / 82, 81 / 82], [0.5, 0.5]])
 
 
 # -- smooth_proba -----------------------------------------------------------------------------------------------------
@@ -170,6 +242,10 @@ def test_smoothing_is_symmetric_label_noise():
 
 def test_smoothing_zero_changes_nothing():
     np.testing.assert_array_equal(smooth_proba(P, 0.0, n_classes=3), P)
+
+
+def test_smoothed_probabilities_are_float64():
+    assert smooth_proba(np.float32([0.5]), 0.1, n_classes=2).dtype == np.float64
 
 
 def test_smoothing_one_is_uniform():

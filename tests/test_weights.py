@@ -1,6 +1,7 @@
 """Weights of the rows from two probabilities of their labels, and how many rows they amount to."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -178,18 +179,23 @@ def test_no_rows_have_no_weights():
 
 
 def test_quality_a_hair_above_one_is_taken_for_rounding():
-    np.testing.assert_allclose(importance_weights([1 + 1e-7], [0.5]), [2.0], atol=1e-6)
+    np.testing.assert_allclose(importance_weights([1 + 1e-6], [0.5]), [2.0], rtol=2e-6)
+
+
+def test_probabilities_may_come_in_a_column_with_missing_values():
+    np.testing.assert_allclose(importance_weights(pd.Series([0.9, None], dtype="Float64")), [0.9, 1.0])
+    np.testing.assert_allclose(importance_weights(np.array([0.9, None], dtype=object)), [0.9, 1.0])
 
 
 @pytest.mark.parametrize("value", [1.5, -0.25])
 def test_a_quality_that_is_no_probability_raises_with_its_row(value):
-    with pytest.raises(ValueError, match=rf"quality\[2\] is {value}, expected a probability between 0 and 1"):
-        importance_weights([0.5, np.nan, value], [0.5, 0.5, 0.5])
+    with pytest.raises(ValueError, match=rf"^quality\[3\] is {value}, expected a probability between 0 and 1\.$"):
+        importance_weights([0.0, 1.0, np.nan, value], [0.5] * 4)
 
 
 @pytest.mark.parametrize("value", [1.5, -0.25])
 def test_a_diversity_that_is_no_probability_raises_with_its_row(value):
-    with pytest.raises(ValueError, match=rf"diversity\[1\] is {value}, expected a probability between 0 and 1"):
+    with pytest.raises(ValueError, match=rf"^diversity\[1\] is {value}, expected a probability between 0 and 1\.$"):
         importance_weights([0.5, 0.5, 0.5], [0.5, value, 0.5])
 
 
@@ -199,7 +205,9 @@ def test_infinite_quality_raises():
 
 
 def test_a_matrix_of_probabilities_raises():
-    with pytest.raises(ValueError, match=r"quality must hold one probability per row, got .* \(2, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"^quality must hold one probability per row, got an array of shape \(2, 3\)\.$"
+    ):
         importance_weights(P)
 
 
@@ -210,13 +218,13 @@ def test_quality_and_diversity_of_different_lengths_raise():
 
 @pytest.mark.parametrize("clip", [0, -1.0, np.nan])
 def test_a_clip_that_is_not_positive_raises(clip):
-    with pytest.raises(ValueError, match="clip must be None or a positive number"):
+    with pytest.raises(ValueError, match=r"^clip must be None or a positive number, got "):
         importance_weights(QUALITY, DIVERSITY, clip=clip)
 
 
 @pytest.mark.parametrize("normalize", ["batch", True, "mean"])
 def test_an_unknown_normalisation_raises(normalize):
-    with pytest.raises(ValueError, match="normalize must be None or 'global'"):
+    with pytest.raises(ValueError, match=r"^normalize must be None or 'global', got "):
         importance_weights(QUALITY, DIVERSITY, normalize=normalize)
 
 
@@ -262,8 +270,24 @@ def test_effective_sample_size_of_huge_weights_does_not_overflow():
     assert effective_sample_size([3e200, 1e200]) == pytest.approx(1.6)
 
 
-def test_effective_sample_size_of_zero_weights_is_zero():
-    assert effective_sample_size([0.0, 0.0]) == 0.0
+@pytest.mark.parametrize("weights", [[0.0, 0.0], []])
+def test_effective_sample_size_of_zero_weights_is_zero(weights):
+    assert effective_sample_size(weights) == 0.0
+
+
+def test_effective_sample_size_of_many_weights_in_half_precision_does_not_overflow():
+    assert effective_sample_size(np.ones(70_000, dtype=np.float16)) == 70_000
+
+
+def test_effective_sample_size_of_groups_is_that_of_each():
+    # 16 / 10 and 4 / 4
+    sizes = effective_sample_size([3.0, 2.0, 1.0, 0.0], groups=["good", "bad", "good", "bad"])
+    assert sizes == {"bad": 1.0, "good": pytest.approx(1.6)}
+
+
+def test_weights_and_groups_of_different_lengths_raise():
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[2, 1\]"):
+        effective_sample_size([1.0, 1.0], groups=["good"])
 
 
 def test_weights_that_are_all_zero_stay_zero_when_normalised():
@@ -276,16 +300,16 @@ def test_infinite_clip_is_no_clip():
 
 @pytest.mark.parametrize("gamma", [-1.0, np.nan])
 def test_gamma_that_would_invert_the_weights_is_refused(gamma):
-    with pytest.raises(ValueError, match="gamma must not be negative"):
+    with pytest.raises(ValueError, match=r"^gamma must not be negative, got "):
         importance_weights([0.5], gamma=gamma)
 
 
 def test_smoothing_outside_its_range_is_refused():
-    with pytest.raises(ValueError, match="smoothing must be between 0 and 1"):
+    with pytest.raises(ValueError, match=r"^smoothing must be between 0 and 1, got "):
         smooth_proba([0.5], 1.5, 2)
 
 
 @pytest.mark.parametrize("weights", [[-1.0, 1.0], [np.nan, 1.0]])
 def test_effective_sample_size_of_weights_that_are_none_is_refused(weights):
-    with pytest.raises(ValueError, match="negative or NaN"):
+    with pytest.raises(ValueError, match=r"^weights must not be negative or NaN\.$"):
         effective_sample_size(weights)

@@ -57,6 +57,12 @@ def test_a_synthetic_row_may_come_from_several_real_rows(kind, seeds):
         assert (1 in train) == (24 not in test)
 
 
+def test_groups_in_a_polars_column_of_lists(seeds):
+    groups = pl.Series([["r0", "r5"], *([one] for one in seeds.groups[1:])])
+    for train, test in folds(RealKFold(4), seeds.y, is_real=seeds.is_real, groups=groups):
+        assert (0 in train) == (24 not in test and 29 not in test)
+
+
 @pytest.mark.parametrize("nothing", [None, np.float64("nan"), pd.NA, pd.NaT, (), (None,)], ids=str)
 def test_a_synthetic_row_may_come_from_no_real_row(nothing, seeds):
     groups = [nothing, *seeds.groups[1:]]
@@ -96,6 +102,7 @@ def test_real_rows_without_an_id_are_groups_of_their_own(seeds):
     splits = folds(RealKFold(2), seeds.y, is_real=seeds.is_real, groups=groups)
     assert sorted(i for _, test in splits for i in test) == list(range(24, 32))
     assert [{24, 25} <= set(test) for _, test in splits] in ([True, False], [False, True])
+    assert max(len(test) for _, test in splits) < 6  # the rows without an id are not one group
 
 
 def test_a_real_row_of_several_groups_is_refused_with_its_row(seeds):

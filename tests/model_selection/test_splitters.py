@@ -1,5 +1,6 @@
 """Which rows the splitters score, and which they leave to train on."""
 
+import re
 from collections import Counter
 from types import SimpleNamespace
 
@@ -38,7 +39,7 @@ def seeded(cls, **params):
 
 
 def test_a_seed_without_shuffling_is_refused():
-    with pytest.raises(ValueError, match="random_state has no effect without shuffle=True"):
+    with pytest.raises(ValueError, match=r"^random_state has no effect without shuffle=True\.$"):
         RealKFold(3, random_state=0)
 
 
@@ -84,6 +85,19 @@ def test_shuffling_permutes_the_synthetic_rows_too(mixed):
         assert synthetic != mixed.synthetic
         assert sorted(synthetic) == mixed.synthetic
         assert test != plain_test
+
+
+def test_random_splits_permute_the_synthetic_rows_too(mixed):
+    for train, _ in folds(RealShuffleSplit(3, random_state=0), mixed.y, is_real=mixed.is_real):
+        assert train[14:] != mixed.synthetic
+        assert sorted(train[14:]) == mixed.synthetic
+
+
+def test_missing_labels_are_left_to_fit(mixed):
+    y = mixed.y.astype(object)
+    y[mixed.synthetic[3]] = None
+    splitter = RealKFold(5, is_real=mixed.is_real)
+    assert folds(splitter, y) == folds(splitter, mixed.y)
 
 
 @pytest.mark.parametrize("make", [lambda seed: RealKFold(5, shuffle=True, random_state=seed), None])
@@ -152,14 +166,24 @@ def test_the_mask_passed_to_split_goes_before_that_of_the_constructor(cls, mixed
 
 @pytest.mark.parametrize("cls", SPLITTERS)
 def test_a_splitter_without_a_mask_says_where_to_pass_it(cls, mixed):
-    with pytest.raises(ValueError, match=rf"^{cls.__name__} needs to know which rows are real: pass is_real to it"):
+    name = cls.__name__
+    message = (
+        f"{name} needs to know which rows are real: pass is_real to it, as {name}(is_real=is_real), or to the fit of "
+        "the search with metadata routing on. In a nested search: turn metadata routing on, "
+        "sklearn.set_config(enable_metadata_routing=True), and pass is_real to the fit of the search (cross_validate: "
+        f"params={{'is_real': is_real}}); {name} then gets the mask of each fold."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         folds(cls(), mixed.y)
 
 
 @pytest.mark.parametrize("cls", SPLITTERS)
 def test_a_mask_of_another_length_in_the_constructor_is_refused_with_the_way_to_nest(cls, mixed):
-    message = rf"^The is_real of this {cls.__name__} has 59 entries but X has 60 rows.*enable_metadata_routing=True"
-    with pytest.raises(ValueError, match=message):
+    message = (
+        f"The is_real of this {cls.__name__} has 59 entries but X has 60 rows; in a nested search the inner X is a "
+        "part of the outer one. Turn metadata routing on, sklearn.set_config(enable_metadata_routing=True), and pass "
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         folds(cls(is_real=mixed.is_real[:-1]), mixed.y)
 
 
@@ -174,7 +198,8 @@ def test_a_mask_of_another_length_passed_to_split_is_refused(cls, mixed):
 @pytest.mark.parametrize("cls", SPLITTERS)
 def test_a_mask_of_all_rows_or_of_none_is_refused_with_the_number(cls, value, count, where, mixed):
     mask = [value] * 60
-    with pytest.raises(ValueError, match=rf"^is_real must mark some rows .*; it marks {count} of 60\.$"):
+    message = f"is_real must mark some rows as real and leave some synthetic; it marks {count} of 60."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         masked_folds(cls, mixed.y, mask, where)
 
 

@@ -1,5 +1,6 @@
 """Synthetic and real rows in one container."""
 
+import re
 from collections import deque
 
 import numpy as np
@@ -110,23 +111,26 @@ def test_labels_keep_their_data_type(labels, real_labels, dtype):
 
 
 @pytest.mark.parametrize(
-    ("labels", "real_labels"),
+    ("labels", "real_labels", "first"),
     [
-        ([0, 1, 1], ["0", "1"]),
-        (["0", "1", "1"], [0, 1]),
-        ([0, 1, 1], [False, True]),
-        ([False, True, True], [0, 1]),
+        ([0, 1, 1], ["0", "1"], "np.int64(0) and np.str_('0')"),
+        (["0", "1", "1"], [0, 1], "np.str_('0') and np.int64(0)"),
+        ([0, 1, 1], [False, True], "np.int64(0) and np.False_"),
+        ([False, True, True], [0, 1], "np.False_ and np.int64(0)"),
     ],
     ids="int-str str-int int-bool bool-int".split(),
 )
-def test_labels_of_different_types_on_the_two_sides_are_refused(labels, real_labels):
-    with pytest.raises(TypeError, match=r"^y and real_y hold labels of different types: "):
+def test_labels_of_different_types_on_the_two_sides_are_refused(labels, real_labels, first):
+    message = f"y and real_y hold labels of different types: {first}."
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         stack_real(TEXTS, labels, REAL_TEXTS, real_labels)
 
 
 def test_labels_of_mixed_types_on_one_side_are_refused_with_the_rows():
     with pytest.raises(TypeError, match=r"^real_y mixes label types: str \(row 0: 'good'\), int \(row 1: 1\)"):
         stack_real(TEXTS, LABELS, REAL_TEXTS, ["good", 1])
+    with pytest.raises(TypeError, match=r"^y mixes label types: str \(row 0: 'good'\), int \(row 1: 1\)"):
+        stack_real(TEXTS, ["good", 1, "bad"], REAL_TEXTS, REAL_LABELS)
 
 
 @pytest.mark.parametrize("name", ["X", "real_X"])
@@ -165,6 +169,18 @@ def test_pairs_in_tables_of_pyarrow_are_stacked_as_pairs():
     assert [*zip(TEXTS, TEXTS[::-1], strict=True), *zip(REAL_TEXTS, REAL_TEXTS[::-1], strict=True)] == X
 
 
+def test_numbers_in_a_list_and_in_an_array_are_stacked_as_rows():
+    X, _, _ = stack_real([[1.0, 2.0, 3.0]] * 3, LABELS, np.zeros((2, 3)), REAL_LABELS)
+    assert [list(row) for row in X] == [[1.0, 2.0, 3.0]] * 3 + [[0.0] * 3] * 2
+
+
+def test_one_row_of_each_kind_is_enough():
+    X, y, is_real = stack_real(("a warm film",), ["good"], ["loved it"], ["good"])
+    assert (X, y.tolist(), is_real.tolist()) == (["a warm film", "loved it"], ["good", "good"], [False, True])
+    with pytest.raises(TypeError, match=r"^y and real_y hold labels of different types: "):
+        stack_real(["a warm film"], ["good"], ["loved it"], [1])
+
+
 def test_pairs_beside_single_texts_are_refused():
     pairs = [(text, text) for text in REAL_TEXTS]
     message = r"^X holds rows such as 'a warm film', but real_X such as \('loved it', 'loved it'\)"
@@ -191,19 +207,33 @@ def test_a_sparse_matrix_beside_a_dense_one_is_refused_by_name():
 )
 def test_beside_a_list_real_rows_are_refused_that_do_not_come_one_after_another(wrap):
     """Iterating over a data frame gives its columns, here two as there are real rows; over a set, rows in any order."""
-    with pytest.raises((TypeError, ValueError), match="real_X"):
+    with pytest.raises((TypeError, ValueError), match=r"^real_X |real_X such as |^X holds texts but real_X"):
         stack_real(TEXTS, LABELS, wrap(["a", "b"]), REAL_LABELS)
 
 
-def test_numbers_beside_texts_are_refused():
+STRINGS = np.array(TEXTS, dtype=np.dtypes.StringDType())
+OTHERS = {"int": np.arange(3), "unsigned": np.arange(3, dtype=np.uint8), "float": np.ones(3)}
+
+
+@pytest.mark.parametrize("texts", [np.array(TEXTS), STRINGS], ids=["str", "StringDType"])
+@pytest.mark.parametrize("others", [*OTHERS.values(), np.ones(3, dtype=bool)], ids=[*OTHERS, "bool"])
+def test_numbers_beside_texts_are_refused(texts, others):
     """numpy would spell the numbers."""
-    with pytest.raises((TypeError, ValueError), match="real_X"):
-        stack_real(np.ones(3), LABELS, np.array(REAL_TEXTS), REAL_LABELS)
+    kind = "booleans" if others.dtype == bool else "numbers"
+    with pytest.raises(TypeError, match=rf"^X holds {kind} but real_X holds texts\.$"):
+        stack_real(others, LABELS, texts, LABELS)
+    with pytest.raises(TypeError, match=rf"^X holds texts but real_X holds {kind}\.$"):
+        stack_real(texts, LABELS, others, LABELS)
+
+
+def test_numbers_of_two_types_are_stacked():
+    X, _, _ = stack_real(np.arange(3), LABELS, np.array([0.5, 1.5]), REAL_LABELS)
+    assert X.tolist() == [0.0, 1.0, 2.0, 0.5, 1.5]
 
 
 @pytest.mark.parametrize("labels", [LABELS, [0, 1, 1]], ids=["str", "int"])
 def test_no_real_rows_at_all_are_refused(labels):
-    with pytest.raises(ValueError, match="real_"):
+    with pytest.raises(ValueError, match=r"^real_X and real_y hold no rows\.$"):
         stack_real(TEXTS, labels, [], [])
 
 
@@ -217,5 +247,6 @@ def test_data_frames_of_other_columns_are_refused_with_both_lists(frame, columns
 
 @pytest.mark.parametrize("real_X", [np.ones((2, 3)), np.ones(2)], ids=["width", "1-D"])
 def test_arrays_of_other_shapes_are_refused_with_both_shapes(real_X):
-    with pytest.raises(ValueError, match=r"^X has rows of shape \(2,\) but real_X of shape "):
+    message = f"X has rows of shape (2,) but real_X of shape {real_X.shape[1:]}."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         stack_real(np.ones((3, 2)), LABELS, real_X, REAL_LABELS)
