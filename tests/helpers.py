@@ -6,6 +6,9 @@ import hashlib
 import inspect
 import io
 import math
+import resource
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -317,3 +320,15 @@ def sizes(fits):
 
 def resident_megabytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+@contextmanager
+def full_disk(size):
+    """Let no file grow above `size` bytes inside the block: writing fails as on a disk without room."""
+    handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)

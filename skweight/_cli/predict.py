@@ -94,6 +94,7 @@ def _predict_file(model, source, out, *, chunk_rows, restart, overwrite):
     n_rows : int
     """
     from skweight._cli.predictions_table import output_class
+    from skweight._storage.files import naming
 
     out = Path(os.path.realpath(out))  # renaming must not replace a link
     create_output = output_class(out)
@@ -103,7 +104,7 @@ def _predict_file(model, source, out, *, chunk_rows, restart, overwrite):
         raise ValueError(f"{out} is the input. Write somewhere else.")
     out.parent.mkdir(parents=True, exist_ok=True)
     check_writable(out.parent)
-    with open_run_folder(out) as folder:
+    with naming(out), open_run_folder(out) as folder:
         check_new(out, overwrite=overwrite or (folder.is_begun() and not restart))
         classifier = load_model(model)
         output = create_output(source, classifier.classes_)

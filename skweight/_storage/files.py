@@ -74,7 +74,7 @@ def replaced(folder):
         If they cannot be written; what the folder held before is still there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder), _naming(folder):
+    with _locked(folder), naming(folder):
         _finish(folder)
         saving = folder / _SAVING
         shutil.rmtree(saving, ignore_errors=True)  # left by a save that was killed
@@ -103,18 +103,18 @@ def _locked(folder):
 
 
 @contextmanager
-def _naming(folder):
+def naming(path):
     """Let errors about files say which: those of libraries in Rust, and those of a full disk, do not."""
     try:
         yield
     except OSError as error:
         if error.filename is None and error.errno is not None:
-            error.filename = str(folder)
+            error.filename = str(path)
         raise
     except Exception as error:
         if (found := re.search(r"\(os error (\d+)\)", str(error))) is None:
             raise
-        raise OSError(int(found[1]), os.strerror(int(found[1])), str(folder)) from error
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
 
 
 def _seal(saving):

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import reseal
+from helpers import full_disk, reseal
 
 from skweight._base import BaseTextClassifier
 from skweight._cli import resume
@@ -155,6 +155,16 @@ def test_half_of_a_part_is_no_part(job, monkeypatch):
     found = pq.read_table(job.out)
     assert found["id"].to_pylist() == list(range(30))
     assert not job.parts.exists()
+
+
+def test_a_full_disk_is_an_error_that_names_the_output_and_costs_no_row(job, refused):
+    with full_disk(1500):
+        status = job.run()
+    message = refused(status)
+    assert "File too large" in message
+    assert str(job.out) in message
+    assert job.run() == 0
+    assert job.is_done()
 
 
 def test_another_chunk_size_may_go_on(job, monkeypatch, predicted):

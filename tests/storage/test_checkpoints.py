@@ -2,8 +2,6 @@ import json
 import multiprocessing
 import os
 import random
-import resource
-import signal
 import time
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from helpers import ALL, QUICK, fit, parameters, quick, tfidf, watch
+from helpers import ALL, QUICK, fit, full_disk, parameters, quick, tfidf, watch
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from transformers import AlbertConfig, AlbertModel, AutoTokenizer
@@ -301,15 +299,11 @@ def test_a_full_disk_is_an_error_that_names_the_file_and_loses_nothing(tiny_enco
     clf = CrossEntropyClassifier(tiny_encoder, **QUICK, checkpoint_dir=tmp_path, checkpoint_steps=2)
     assert interrupt(monkeypatch, clf, toy, writes=1)
     before = {path: path.read_bytes() for path in tmp_path.glob("fit-*/*")}
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
-    try:
-        with pytest.raises(OSError, match=r"The checkpoint .*\.running cannot be written .*File too large"):
-            fit(clf, toy)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, handler)
+    with (
+        full_disk(20_000),
+        pytest.raises(OSError, match=r"The checkpoint .*\.running cannot be written .*File too large"),
+    ):
+        fit(clf, toy)
     assert {path: path.read_bytes() for path in tmp_path.glob("fit-*/*")} == before
     fit(clf, toy)
 
