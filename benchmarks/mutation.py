@@ -6,8 +6,8 @@
 copies the repository, changes the module there in one place after another, runs the tests that `TESTS` lists for it on
 each change, and prints how many changes were noticed ("killed") and what the others are. mutmut changes what stands in
 functions and methods, in those of decorated classes too, but neither in functions with a decorator (`UNDECORATED`:
-those taken off in the copy; properties stay as they are) nor outside of functions, as defaults of annotated parameters. What a
-test file makes when it is imported was made by the unchanged module.
+those taken off in the copy; properties stay as they are) nor outside of functions, as defaults of annotated parameters.
+What a test file makes when it is imported was made by the unchanged module.
 """
 
 import argparse
