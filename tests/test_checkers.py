@@ -205,7 +205,7 @@ REGRESSION, NEIGHBOURS = LogisticRegression(), KNeighborsClassifier()
         (GridSearchCV(make_pipeline(StandardScaler(), REGRESSION), {}), "logisticregression__sample_weight"),
         (GridSearchCV(NEIGHBOURS, {}), None),
     ],
-    ids=str,
+    ids="regression neighbours pipeline pipeline-neighbours search search-pipeline search-neighbours".split(),
 )
 def test_weights_of_rows_go_to_the_step_that_can_take_them(checker, name):
     weight = np.ones(3)
@@ -236,6 +236,8 @@ def test_a_checker_that_finds_one_class_most_probable_in_all_rows_is_reported():
 
 
 @pytest.mark.filterwarnings("error:SKW043")
-@pytest.mark.parametrize("last", [[0.4, 0.4, 0.2], [0.2, 0.3, 0.5], [np.nan, np.nan, np.nan]], ids=str)
+@pytest.mark.parametrize(
+    "last", [[0.4, 0.4, 0.2], [0.2, 0.3, 0.5], [np.nan, np.nan, np.nan]], ids=["tie", "other", "unknown"]
+)
 def test_a_checker_is_not_reported_if_another_class_is_as_probable_in_one_row(last):
     _warn_if_one_class("quality_checker", np.array([[0.3, 0.4, 0.3], last]), CLASSES)

@@ -267,6 +267,15 @@ def test_seeds_of_checkers_follow_from_that_of_the_classifier(cls, three_classes
     one, same, other = (on_numbers(cls, random_state=seed).fit(**three_classes) for seed in (0, 0, 1))
     assert one.quality_checker_.random_state == same.quality_checker_.random_state
     assert one.quality_checker_.random_state != other.quality_checker_.random_state
+    if cls is IMPClassifier:
+        assert one.diversity_checker_.random_state == same.diversity_checker_.random_state
+
+
+def test_weights_of_imp_are_multiplied_by_those_of_the_caller(three_classes):
+    weight = np.linspace(0.5, 1.5, 60)  # of mean 1
+    clf = on_numbers(IMPClassifier).fit(**three_classes, sample_weight=weight)
+    ratio = clf.quality_proba_ / clf.diversity_proba_
+    np.testing.assert_allclose(clf.sample_weight_, weight * ratio, rtol=1e-5)
 
 
 @pytest.mark.parametrize("cls", WEIGHTED)

@@ -40,6 +40,10 @@ def test_scores_of_four_rows():
     # -log of 0.8, 0.6, 0.7 and 0.1: 0.223144, 0.510826, 0.356675 and 2.302585; their standard deviation is 0.845776.
     assert score["log_loss"] == pytest.approx(0.848307, abs=1e-6)
     assert score["log_loss_se"] == pytest.approx(0.845776 / 2, abs=1e-6)
+    # Of rows that are there ten times only the standard errors differ.
+    more = _score(np.tile(PROBA, (10, 1)), np.tile(Y, 10), floor=1e-4)
+    assert more["macro_f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
+    assert more["log_loss_se"] == pytest.approx(0.845776 / np.sqrt(40), abs=1e-6)
 
 
 def test_standard_error_of_macro_f1_is_near_that_of_all_samples_with_replacement():

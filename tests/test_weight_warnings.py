@@ -72,6 +72,12 @@ def test_half_of_the_weights_at_their_bound_are_reported(caught, normalize):
     assert np.isfinite(clf.sample_weight_).all()
 
 
+@pytest.mark.parametrize("options", [{"clip": 10}, {"gamma": 0.01}], ids=str)
+def test_weights_that_an_option_keeps_small_are_not_reported(caught, options):
+    imp(**options).fit(rows_of(diversity=EVERY_OTHER), Y)
+    assert not caught
+
+
 def test_dimp_reports_weights_at_their_bound_too(caught):
     """Every row is there with both labels, and the model is made certain of one: the other's probability is 0."""
     X = np.repeat(np.random.RandomState(0).randn(100, 2), 2, axis=0)
@@ -136,11 +142,11 @@ def test_equal_weights_are_not_reported_however_few_the_rows(caught):
 
 def test_weights_that_are_all_zero_are_refused():
     message = (
-        "All 200 weights are 0 in float32, so that nothing could be learnt. Try a gamma smaller than 1e+06, "
+        "All 200 weights are 0 in float32, so that nothing could be learnt. Try a gamma smaller than 500, "
         "smoothing=0.05, or another quality checker."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        imp(gamma=1e6).fit(rows_of(quality=0.4), Y)
+        imp(gamma=500).fit(rows_of(quality=0.4), Y)  # (0.4 / 0.5) ** 500 = 4e-49
 
 
 @pytest.mark.parametrize("cls", [IMPClassifier, DIMPClassifier])

@@ -57,6 +57,13 @@ def test_a_synthetic_row_may_come_from_several_real_rows(kind, seeds):
         assert (1 in train) == (24 not in test)
 
 
+def test_a_training_part_may_be_left_with_real_rows_alone(seeds):
+    groups = ["r0"] * 24 + seeds.groups[24:]
+    left = [train for train, test in folds(RealKFold(4), seeds.y, is_real=seeds.is_real, groups=groups) if 24 in test]
+    assert [{type(i) for i in train} for train in left] == [{int}]
+    assert len(left[0]) == 6
+
+
 def test_groups_in_a_polars_column_of_lists(seeds):
     groups = pl.Series([["r0", "r5"], *([one] for one in seeds.groups[1:])])
     for train, test in folds(RealKFold(4), seeds.y, is_real=seeds.is_real, groups=groups):
