@@ -19,7 +19,8 @@ _ABOVE, _BELOW = "#56B4E9", "#E69F00"
 _LEGEND = (
     "box: middle half of the rows; line: median; diamond: mean\n"
     "whiskers: 5 % to 95 %; points: all other rows\n"
-    "blue: median above 1; orange: below; dashed: 1, as in training without weights"
+    "blue: median above 1; orange: below\n"
+    "dashed: 1, as in training without weights"
 )
 
 
@@ -195,8 +196,7 @@ class WeightDisplay:
         ax.xaxis.set_major_formatter("{x:g}")
         names = [f"{row['group']} ({row['rows']})" for row in rows]
         ax.set_yticks(range(1, len(rows) + 1), names, parse_math=False)
-        ax.set_xlabel("weight of a row")
-        ax.set_title(_LEGEND, loc="left", fontsize="small")
+        ax.set_xlabel(f"weight of a row\n{_LEGEND}", fontsize="small")
 
     # -- how it is shown -----------------------------------------------------------------------------------------------
 

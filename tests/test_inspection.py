@@ -149,7 +149,7 @@ def test_colour_says_on_which_side_of_one_the_median_is_and_the_picture_says_so(
     assert len({patch.get_facecolor() for patch in ax.patches}) == 2
     light, heavy, heaviest = (patch.get_facecolor() for patch in ax.patches)
     assert heavy == heaviest != light
-    assert "blue: median above 1; orange: below" in ax.get_title(loc="left")
+    assert "blue: median above 1; orange: below" in ax.get_xlabel()
 
 
 def test_a_name_of_a_group_is_shown_as_it_is():

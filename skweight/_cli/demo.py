@@ -132,7 +132,7 @@ def _draw(path, scores, error, imp, reviews):
     matplotlib.use("Agg")  # a file, never a window
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     names = list(scores)[::-1]
     colours = ["#0072B2" if name in ("opinion pool", "IMP", "DIMP") else "#999999" for name in names]
     left.barh(names, [scores[name] for name in names], xerr=error, color=colours, error_kw={"capsize": 3})
@@ -143,6 +143,5 @@ def _draw(path, scores, error, imp, reviews):
     left.set_title("Accuracy by what the classifier was trained on")
     _display(imp, reviews).plot(right)
     right.set_title("What IMP-Loss made of them")
-    right.set_xlabel("weight of a row (diamond: mean)")
     figure.savefig(path, dpi=120, metadata={"Title": "skweight demo: accuracy by method, IMP weights by kind of row"})
     plt.close(figure)
