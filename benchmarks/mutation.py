@@ -1,7 +1,7 @@
 """Mutation tests: change one operator, number or text of a module at a time, and see whether its tests notice.
 
     pip install "mutmut>=3.8"
-    python -m benchmarks.mutation _weights --scratch /tmp/mutation
+    python -m benchmarks.mutation _weights --scratch SCRATCH
 
 copies the repository, changes the module there in one place after another, runs the tests that `TESTS` lists for it on
 each change, and prints how many changes were noticed ("killed") and what the others are. mutmut changes what stands in
