@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from skweight import _engine
 from skweight._base import Weighting
@@ -358,31 +357,12 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         # A class that no expert knows has probability 0, whose logarithm must be finite too.
         return np.log(np.maximum(self._predict_proba_of_tokens(tokens, name), np.finfo(np.float64).tiny))
 
-    def save_pretrained(self, folder, *, training=True):
-        """Save the student as a Hugging Face folder that also opens with ``transformers.pipeline``.
-
-        Parameters
-        ----------
-        folder : str or path
-            Created if it does not exist. A classifier that was saved there before is replaced, and all other files
-            stay.
-        training : bool, default=True
-            Whether the weights of the training rows are saved too.
-
-        Raises
-        ------
-        OSError
-            If the files cannot be written; what was there before is still there.
-        ValueError
-            With ``student=False``: the experts have no form as a folder.
-        """
-        check_is_fitted(self)
+    def _check_can_be_saved(self):
         if not self._has_student:
             raise ValueError(
                 "student=False leaves no model that a Hugging Face folder could hold: the experts predict. Pickle the "
                 "classifier, or fit it with student=True."
             )
-        super().save_pretrained(folder, training=training)
 
 
 def _choose_teacher(pool, opinions, y, weight, splits):

@@ -205,12 +205,18 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         ------
         FileExistsError
             If the folder holds a model that was not saved by this method, as an encoder.
+        ValueError
+            Of an opinion pool with ``student=False``: its experts have no form as a folder.
         OSError
             If the files cannot be written; what was there before is still there. `TimeoutError` if another process has
             been saving there for a minute.
         """
         check_is_fitted(self)
+        self._check_can_be_saved()
         _storage.save(self, folder, training=training, card=model_card)
+
+    def _check_can_be_saved(self):
+        """Raise a ValueError if what was fitted has no form as a folder."""
 
     @classmethod
     def from_pretrained(cls, folder, *, device=None):
