@@ -13,7 +13,7 @@ from skweight._engine.shortcuts import first_token
 
 
 @plain_torch()
-def fit_last_layer(module, rows, seed, *, precision="fp32", max_rows=2000):
+def fit_last_layer(module, rows, seed, *, precision="fp32", max_rows=1500):
     """Fit a module's last layer, in place, to the targets of some of its rows, with the layers below as they are.
 
     An encoder with a fresh last layer spends its first steps on one that is arbitrary: with many classes and few epochs
@@ -30,7 +30,7 @@ def fit_last_layer(module, rows, seed, *, precision="fp32", max_rows=2000):
         Chooses the rows.
     precision : str, default="fp32"
         What the layers below compute in, as in training.
-    max_rows : int, default=2000
+    max_rows : int, default=1500
         How many rows are read: a forward pass of them costs about a third of training on them.
 
     References
