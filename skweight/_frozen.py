@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from skweight import _engine
+from skweight._parameters import AUTO_MAX_LENGTH
 from skweight._rows.features import Features
-from skweight._rows.tokens import TokenizedTexts
+from skweight._rows.tokens import TokenizedTexts, tokenize
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,47 @@ class AskedRows:
     def n_truncated(self):
         """How many texts were longer than allowed."""
         return self.tokens.n_truncated
+
+
+class FrozenEncoder:
+    """An encoder as it is, which turns texts into features.
+
+    Parameters
+    ----------
+    encoder : str or path
+        Hub id or folder.
+    max_length : int or "auto", default="auto"
+        Tokens of a text that are read, as in training.
+    device, precision : str, default="auto"
+        As in training.
+    """
+
+    def __init__(self, encoder, *, max_length="auto", device="auto", precision="auto"):
+        self._tokenizer = _engine.load_tokenizer(encoder, max_length=max_length)
+        longest = self._tokenizer.model_max_length
+        self._max_tokens = min(AUTO_MAX_LENGTH, longest) if max_length == "auto" else max_length
+        self._source = (str(encoder), max_length)
+        self._module = _engine.load_encoder(encoder).to(_engine.resolve_device(device))
+        self._precision = precision
+
+    def tokenize(self, texts):
+        """Tokenise texts or pairs of texts that have been checked."""
+        return tokenize(texts, self._tokenizer, self._max_tokens, self._source)
+
+    def features(self, texts):
+        """Features of texts or of pairs of texts; see :func:`frozen_features`.
+
+        Parameters
+        ----------
+        texts : list of str or list of (str, str)
+            As returned by :func:`skweight._rows.texts.check_texts`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_texts, n_features), float32
+        """
+        rows = AskedRows(texts, self.tokenize(texts))
+        return frozen_features(self._module, rows, self.tokenize, precision=self._precision)
 
 
 def frozen_features(module, rows, tokenize, *, precision="fp32", shared=False):
