@@ -11,6 +11,7 @@ _HOME = {
     "IMPClassifier": "skweight._imp",
     "OpinionPool": "skweight._pools",
     "OpinionPoolClassifier": "skweight._opinion_pool",
+    "audit": "skweight._audit.audit",
     "cross_fit_proba": "skweight._pools",
     "effective_sample_size": "skweight._weights",
     "importance_weights": "skweight._weights",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # what type checkers and editors read: the same names
     from skweight import inspection as inspection
     from skweight import losses as losses
     from skweight import model_selection as model_selection
+    from skweight._audit.audit import audit as audit
     from skweight._imp import DIMPClassifier as DIMPClassifier
     from skweight._imp import IMPClassifier as IMPClassifier
     from skweight._opinion_pool import OpinionPoolClassifier as OpinionPoolClassifier

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import xlogy
-from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -24,6 +23,8 @@ from skweight._pools import OpinionPool, balanced_weight, folds
 from skweight._rows.features import Features
 from skweight._rows.tokens import check_paired
 from skweight._storage.cache import encoder_fingerprint
+from skweight._teachers import choose_teacher
+from skweight._verdict import judge
 from skweight.exceptions import warn
 
 _REAL, _SYNTHETIC, _BOTH = "real", "synthetic", "both"
@@ -58,7 +59,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     number for each expert says how far it is to be trusted. If the pool is no better than its best expert, that expert
     takes its place. The encoder is then trained on the synthetic texts with the pool's probabilities in place of their
     labels, as in distillation [3]_, and on the real rows with the mean of their own label and what a pool says that has
-    not seen it. Its last layer is fitted first, to up to 2,000 of the rows, with the layers below as they are [4]_.
+    not seen it. Its last layer is fitted first, to up to 1,500 of the rows, with the layers below as they are [4]_.
 
     The generated texts may also be real ones that a language model has labelled.
 
@@ -107,6 +108,12 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     scores_ : dict of str to dict
         Accuracy, macro-F1 and log-loss of each expert and of the pool on the real rows, cross-fitted, and their
         standard errors, as ``accuracy_se``.
+    verdict_ : dict or None
+        Whether the synthetic rows help: the teacher's accuracy on the real rows, cross-fitted, against that of the
+        expert on the real rows alone. ``sentence``, ``decision`` ("use", "do not use" or "cannot tell"),
+        ``difference``, ``low`` and ``high`` of its 95 % interval, and more; :func:`skweight.audit` tells more of
+        it, before anything is trained. With ``prior="balanced"`` it is balanced accuracy. None if no expert is fitted
+        on the real rows alone.
 
     See Also
     --------
@@ -173,12 +180,13 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         oof = np.stack([opinion.real for opinion in opinions.values()])
         on_synthetic = np.stack([opinion.synthetic for opinion in opinions.values()])
         known = ~np.isnan(on_synthetic).any(axis=(0, 1)) & np.isin(np.arange(len(data.classes)), data.real.target)
-        teacher, pool, on_real, scores = _choose_teacher(
+        splits = folds(data.real.target, self.cv, fold_seed)
+        teacher, pool, on_real, scores = choose_teacher(
             OpinionPool(self.prior),
             dict(zip(opinions, oof[..., known], strict=True)),
             np.cumsum(known)[data.real.target] - 1,
             data.real.mean_one_weight,
-            folds(data.real.target, self.cv, fold_seed),
+            splits,
         )
         target = np.zeros((len(data.synthetic), len(data.classes)))
         target[:, known] = pool.predict_proba(on_synthetic[..., known])
@@ -205,10 +213,23 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
                 "intercept_": intercept,
                 "oof_proba_": oof,
                 "scores_": scores,
+                "verdict_": self._judge(np.flatnonzero(known)[on_real.argmax(axis=1)], opinions, splits, data),
                 "target_proba_": data.scatter(target, fill=np.nan),
                 "sample_weight_": data.scatter(worth, fill=0.0),
             },
         )
+
+    def _judge(self, taught, opinions, splits, data):
+        """Judge what the teacher predicts by the best expert on real rows alone; None if there is no such."""
+        target, weight = data.real.target, data.real.mean_one_weight
+        alone = [opinions[name].real.argmax(axis=1) for name, _, rows in self._list_experts() if rows == _REAL]
+        if not alone:
+            return None
+        if self.prior == "balanced":
+            weight = balanced_weight(target, weight)
+        taught, *others = ((predicted == target).astype(float) for predicted in (taught, *alone))
+        best = max(others, key=lambda hits: np.average(hits, weights=weight))
+        return judge((taught - best)[None], [splits], target, weight).to_dict()
 
     def _make_module(self, data, seed):
         if self.student:
@@ -251,8 +272,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             return self.experts
         expert = self.experts
         if expert == "frozen":
-            regression = LogisticRegression(max_iter=500)
-            expert = make_pipeline(StandardScaler(), regression) if self._passthrough else regression
+            expert = frozen_expert(self._passthrough)
         if expert == "finetuned":
             own = {field.name: getattr(self, field.name) for field in fields(TrainingParameters)}
             own |= {"real_weight": 0.0, "early_stopping": False, "random_state": None, "callbacks": None}
@@ -365,64 +385,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             )
 
 
-def _choose_teacher(pool, opinions, y, weight, splits):
-    """Fit the pool on cross-fitted probabilities; its best expert takes its place unless the pool is better.
-
-    Returns
-    -------
-    teacher : str
-    pool : OpinionPool
-        Fitted; of an expert in its place with exponent 1, and no class terms.
-    proba : ndarray of shape (n_real, n_classes)
-        What the teacher says of the real rows, cross-fitted.
-    scores : dict
-    """
-    oof = np.stack(list(opinions.values()))
-    pooled = np.empty(oof.shape[1:])
-    for train, test in splits:
-        part = clone(pool).fit(oof[:, train], y[train], weight[train])
-        pooled[test] = part.predict_proba(oof[:, test])
-    # Judged by what the pool is fitted to be right about.
-    count = balanced_weight(y, weight) if pool.prior == "balanced" else weight
-    losses = {
-        name: np.average(_log_losses(proba, y, pool.floor), weights=count)
-        for name, proba in {**opinions, "pool": pooled}.items()
-    }
-    best = min(opinions, key=lambda name: losses[name])
-    scores = {name: _score(proba, y, pool.floor) for name, proba in {**opinions, "pool": pooled}.items()}
-    pool.fit(oof, y, weight)
-    if losses["pool"] < losses[best]:
-        return "pool", pool, pooled, scores
-    pool.coef_ = np.array([float(name == best) for name in opinions])
-    pool.intercept_ = np.zeros(oof.shape[2])
-    return best, pool, opinions[best], scores
-
-
-def _log_losses(proba, y, floor):
-    proba = np.maximum(proba, floor)
-    return -np.log(proba[np.arange(len(y)), y] / proba.sum(axis=1))
-
-
-def _score(proba, y, floor):
-    """Accuracy, macro-F1 and log-loss, with standard errors; that of macro-F1 from 200 bootstrap samples."""
-    losses = _log_losses(proba, y, floor)
-    predicted = proba.argmax(axis=1)
-    hits = (predicted == y).astype(float)
-    resamples = np.random.RandomState(0).multinomial(len(y), np.full(len(y), 1 / len(y)), size=200)
-    f1 = _macro_f1(y, predicted, np.vstack([np.ones(len(y)), resamples]))
-    return {
-        "accuracy": float(hits.mean()),
-        "accuracy_se": float(hits.std() / np.sqrt(len(y))),
-        "macro_f1": float(f1[0]),
-        "macro_f1_se": float(f1[1:].std()),
-        "log_loss": float(losses.mean()),
-        "log_loss_se": float(losses.std() / np.sqrt(len(y))),
-    }
-
-
-def _macro_f1(y, predicted, counts):
-    """Macro-F1 of several samples of the rows at once; `counts` says how often each row is in each of them."""
-    own, said = (values[:, None] == np.union1d(y, predicted) for values in (y, predicted))
-    size = counts @ own + counts @ said  # of a class that is in neither, nothing is said
-    f1 = np.divide(2 * (counts @ (own & said)), size, out=np.full(size.shape, np.nan), where=size > 0)
-    return np.nanmean(f1, axis=1)
+def frozen_expert(passthrough):
+    """Make the expert that "frozen" stands for, on features of an encoder or on the user's own numbers."""
+    regression = LogisticRegression(max_iter=500)
+    return make_pipeline(StandardScaler(), regression) if passthrough else regression

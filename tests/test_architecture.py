@@ -183,6 +183,12 @@ def test_weights_import_numpy_and_sklearn_only():
 def test_pools_import_numpy_scipy_and_sklearn_only():
     assert WALKS["skweight._pools"].third_party() == {"numpy", "scipy", "sklearn"}
     assert uses("skweight._pools") == {"skweight._weights"}
+    assert uses("skweight._teachers") == {"skweight._pools"}
+
+
+def test_the_statistics_of_a_verdict_know_nothing_of_the_package():
+    assert WALKS["skweight._verdict"].third_party() == {"numpy", "scipy"}
+    assert uses("skweight._verdict") == set()
 
 
 @pytest.mark.parametrize("module", sorted(ROWS))
@@ -237,6 +243,8 @@ def test_methods_stand_on_the_base_the_checkers_the_weights_and_the_losses(modul
             "skweight._rows.features",
             "skweight._rows.tokens",
             "skweight._storage.cache",
+            "skweight._teachers",
+            "skweight._verdict",
         },
     }.get(module, set())
     assert uses(module) <= {*(f"skweight.{name}" for name in allowed), *BASELINES, *further}

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from sklearn.metrics import f1_score
 
 from skweight import OpinionPool
-from skweight._opinion_pool import _choose_teacher, _log_losses, _macro_f1, _score
+from skweight._teachers import _log_losses, _macro_f1, _score, choose_teacher
 
 # Four rows of two classes, the last one of class 1 and taken for class 0 by an expert.
 Y = np.array([0, 1, 0, 1])
@@ -18,7 +18,7 @@ HALVES = [(np.array([0, 1]), np.array([2, 3])), (np.array([2, 3]), np.array([0, 
 
 
 def choose(opinions, weight=(1.0, 1.0, 1.0, 1.0), y=Y, prior=None):
-    return _choose_teacher(OpinionPool(prior), opinions, y, np.array(weight), HALVES)
+    return choose_teacher(OpinionPool(prior), opinions, y, np.array(weight), HALVES)
 
 
 # -- scores -----------------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_the_pool_teaches_where_it_is_better_with_what_it_says_of_rows_it_has_no
     proba[-2:] = 0.5  # the halves differ
     weight = np.linspace(1, 2, 40)
     halves = [(np.arange(20), np.arange(20, 40)), (np.arange(20, 40), np.arange(20))]
-    teacher, pool, pooled, scores = _choose_teacher(OpinionPool(), {"expert": proba}, y, weight, halves)
+    teacher, pool, pooled, scores = choose_teacher(OpinionPool(), {"expert": proba}, y, weight, halves)
     assert teacher == "pool"
     for train, test in halves:
         part = OpinionPool().fit(proba[None, train], y[train], weight[train])

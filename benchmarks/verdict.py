@@ -1,0 +1,104 @@
+"""How often an audit is right: 300 real rows drawn again and again, judged, and compared with all the others.
+
+    python -m benchmarks.verdict --data DATA --cells TASK:SYNTHETIC ... --encoder FOLDER --cache FOLDER --out FILE
+
+The truth of a cell is what its real rows say that were not drawn: the difference in accuracy between the opinion pool
+and the real rows alone, both fitted on all 300 drawn rows, on average over the draws. An interval is right if it covers
+this. A verdict is wrong if it is "use" where the truth is negative, or "do not use" where the truth is above a point.
+Lines are kept in ``--out``: what is there is not run again. ``--report`` prints the table of a file.
+"""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks.common import draw, encoder_name, machine, new_parser, parse, table
+from benchmarks.never_worse.frozen import Embedder
+from benchmarks.paper.lines import Lines, read_lines
+from skweight._audit.comparison import POOL, REAL, Sources, Trial, cross_validate
+
+N_REAL = 300
+
+
+def score(embedder, path, n_synthetic, seed):
+    """Judge a draw of the real rows; returns the verdict, and the difference on the rows that were not drawn."""
+    synth_X, synth_y = embedder.load(path)
+    files = [embedder.load(path.with_name(name)) for name in ("real_train.csv", "real_pool.csv")]
+    X, y = (np.concatenate(parts) for parts in zip(*files, strict=True))
+    classes = np.unique(synth_y)
+    rng = np.random.RandomState(10_000 + seed)
+    order = rng.permutation(len(X))
+    drawn, others = order[:N_REAL], order[N_REAL:]
+    synth_X, synth_y = draw(synth_X, synth_y, n_synthetic, seed)
+    sources = Sources(
+        synth_X,
+        np.searchsorted(classes, synth_y),
+        X[drawn],
+        np.searchsorted(classes, y[drawn]),
+        len(classes),
+        LogisticRegression(max_iter=500),
+    )
+    trial = Trial(sources, cv=5, seeds=rng.randint(2**31, size=3), confidence=0.95, rope=0.01)
+    verdict = trial.judge(trial.hits[POOL], trial.hits[REAL]).to_dict()
+    every = Sources(**{**vars(sources), "real_X": X, "real_y": np.searchsorted(classes, y)})
+    hits = cross_validate(every, [(drawn, others)], seed=0)
+    return {**verdict, "on_others": float(np.mean((hits[POOL] - hits[REAL])[others])), "n_others": len(others)}
+
+
+def report(path):
+    """Print coverage, and how often each verdict was given and wrong."""
+    of_cell = defaultdict(list)
+    for line in read_lines([path]):
+        of_cell[line["config"]["cell"]].append(line)
+    rows = []
+    for cell, results in sorted(of_cell.items()):
+        get = {
+            name: np.array([result[name] for result in results]) for name in ("low", "high", "on_others", "decision")
+        }
+        truth = get["on_others"].mean()
+        covered = (get["low"] <= truth) & (truth <= get["high"])
+        given = [np.mean(get["decision"] == name) for name in ("use", "do not use", "cannot tell")]
+        wrong = np.mean(
+            ((get["decision"] == "use") & (truth < 0)) | ((get["decision"] == "do not use") & (truth > 0.01))
+        )
+        half = 50 * np.mean(get["high"] - get["low"])
+        rows.append(
+            [
+                cell,
+                len(results),
+                f"{100 * truth:+.1f} ± {100 * get['on_others'].std() / np.sqrt(len(results)):.1f}",
+                f"± {half:.1f}",
+                f"{100 * covered.mean():.1f} %",
+                *(f"{100 * share:.0f} %" for share in given),
+                f"{100 * wrong:.1f} %",
+            ]
+        )
+    print(table(["cell", "draws", "truth", "interval", "covers", "use", "do not use", "cannot tell", "wrong"], rows))
+
+
+def main():
+    parser = new_parser(__doc__, data="folder of all tasks")
+    parser.add_argument("--cells", nargs="+", help="TASK:SYNTHETIC")
+    parser.add_argument("--rows", type=int, default=1000, help="synthetic rows")
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--cache", help="folder for embeddings")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--report", action="store_true", help="print the table of what is there")
+    args = parse(parser)
+    if not args.report:
+        lines, embedder = Lines(args.out), Embedder(args.encoder, args.cache)
+        for seed in range(args.draws):  # all cells of a draw, so that a run that is cut short has some of each
+            for cell in args.cells:
+                config = {"cell": cell, "seed": seed, "encoder": encoder_name(args.encoder), "rows": args.rows}
+                if not lines.has(config):
+                    task, _, synthetic = cell.partition(":")
+                    path = Path(args.data) / task / f"synthetic_{synthetic}.csv"
+                    lines.add(config, score(embedder, path, args.rows, seed))
+        print(machine())
+    report(args.out)
+
+
+if __name__ == "__main__":
+    main()
