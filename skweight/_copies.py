@@ -1,6 +1,7 @@
 """Which rows copy others, exactly or nearly: numpy, scipy and scikit-learn only."""
 
 import unicodedata
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -151,4 +152,4 @@ def _steps(work):
             total = 0
         total += own
     bounds = [0, *ends, len(work)]
-    return [slice(start, end) for start, end in zip(bounds, bounds[1:], strict=False) if end > start]
+    return [slice(start, end) for start, end in pairwise(bounds) if end > start]
