@@ -110,9 +110,7 @@ def audit(
     read = np.arange(n_synthetic)
     if max_rows is not None and n_synthetic > max_rows:
         read = np.sort(rng.permutation(n_synthetic)[:max_rows])
-    features = np.asarray
-    if not passthrough:
-        features = FrozenEncoder(encoder, max_length=max_length, device=device, precision=precision).features
+    features = _reader(encoder, passthrough, max_length=max_length, device=device, precision=precision)
     sources = Sources(
         X=features(data.synthetic.take(read).X),
         y=np.searchsorted(data.classes, data.synthetic.y[read]),
@@ -144,6 +142,11 @@ def audit(
         cv=cv,
         n_repeats=n_repeats,
     )
+
+
+def _reader(encoder, passthrough, **settings):
+    """Return the function that turns rows into features."""
+    return (lambda rows: rows) if passthrough else FrozenEncoder(encoder, **settings).features
 
 
 def _check_groups(generator, n_rows):

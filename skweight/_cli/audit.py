@@ -23,7 +23,7 @@ def add_arguments(parser):
         help='hub id or folder; "minilm" takes the one of the demo',
     )
     parser.add_argument("--group-column", metavar="COLUMN", help="who or what wrote a row: a model, a prompt")
-    parser.add_argument("--scoring", choices=["accuracy", "balanced_accuracy"], default="accuracy", help="points of what")
+    parser.add_argument("--scoring", choices=["accuracy", "balanced_accuracy"], default="accuracy", help="what is scored")
     parser.add_argument("--max-rows", type=int, default=5000, help="synthetic rows that are read, drawn at random")
     parser.add_argument("--max-length", type=int, help="tokens of a text that are read (default: as fit)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures here")

@@ -1,0 +1,169 @@
+import math
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+
+from skweight import OpinionPoolClassifier
+from skweight._verdict import interval, judge
+
+ONES = np.ones(4)
+ONE_CLASS = np.zeros(4, dtype=int)
+# Two folds of two rows each.
+HALVES = [(np.array([2, 3]), np.array([0, 1])), (np.array([0, 1]), np.array([2, 3]))]
+T_1 = 12.7062  # 97.5 % quantile of Student's t with one degree of freedom
+
+
+def halves_of(differences, **kwargs):
+    return judge(np.array([differences], dtype=float), [HALVES], ONE_CLASS, ONES, **kwargs)
+
+
+def test_the_interval_corrects_for_training_sets_that_overlap():
+    # Means of the folds 1 and 0: standard deviation sqrt(1/2). Two folds, of which one tests and one trains:
+    # sqrt(1/2) * sqrt(1/2 + 1) = 0.866.
+    verdict = halves_of([1, 1, 0, 0])
+    assert verdict.difference == 0.5
+    assert verdict.high - verdict.difference == pytest.approx(T_1 * math.sqrt(0.75), rel=1e-4)
+    assert verdict.low == pytest.approx(1 - verdict.high)
+
+
+def test_the_interval_is_that_over_rows_where_the_folds_agree():
+    # Means of the folds 1/2 and 1/2. Over four rows with a variance of 1/3: sqrt(1/3 / 4) = 0.289.
+    verdict = halves_of([1, 0, 0, 1])
+    assert verdict.high - 0.5 == pytest.approx(T_1 * math.sqrt(1 / 12), rel=1e-4)
+
+
+def test_rows_vary_within_their_classes():
+    # Within a class all are alike, so drawing other rows of the same classes changes nothing.
+    verdict = judge(np.array([[1.0, 0.0, 1.0, 0.0]]), [HALVES], np.array([0, 1, 0, 1]), ONES)
+    assert (verdict.low, verdict.difference, verdict.high) == (0.5, 0.5, 0.5)
+
+
+def test_what_a_row_counts_reaches_mean_folds_and_rows():
+    weight = np.array([3.0, 1.0, 3.0, 1.0])
+    verdict = judge(np.array([[1.0, 0.0, 1.0, 0.0]]), [HALVES], np.array([0, 1, 0, 1]), weight)
+    assert (verdict.low, verdict.difference, verdict.high) == (0.75, 0.75, 0.75)
+
+
+def test_repeats_are_averaged_for_each_row_before_rows_are_compared():
+    # Each row is right once with and once without: no row differs, and all fold means of a repeat are alike.
+    repeats = np.array([[1.0, -1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]])
+    verdict = judge(repeats, [HALVES, HALVES], ONE_CLASS, ONES)
+    assert (verdict.low, verdict.high) == (0.0, 0.0)
+
+
+def test_the_posterior_is_students_t_around_the_difference():
+    # One degree of freedom is Cauchy's distribution, whose share above x is 1/2 - atan((x - mean) / scale) / pi.
+    verdict = halves_of([1, 1, 0, 0], rope=0.1)
+    scale = math.sqrt(0.75)
+    assert verdict.p_helps == pytest.approx(0.5 - math.atan((0.1 - 0.5) / scale) / math.pi)
+    assert verdict.p_hurts == pytest.approx(0.5 + math.atan((-0.1 - 0.5) / scale) / math.pi)
+    assert verdict.p_helps + verdict.p_same + verdict.p_hurts == pytest.approx(1)
+
+
+def test_a_difference_that_is_the_same_for_all_rows_is_certain():
+    assert halves_of([1, 1, 1, 1]).decision == "use"
+    assert halves_of([0, 0, 0, 0]).decision == "do not use"
+    assert halves_of([-1, -1, -1, -1]).decision == "do not use"
+
+
+def test_a_gain_that_does_not_matter_is_none():
+    assert halves_of([0.02] * 4, rope=0.01).decision == "use"
+    assert halves_of([0.02] * 4, rope=0.05).decision == "do not use"
+
+
+def test_an_interval_on_both_sides_of_zero_cannot_tell_and_asks_for_more_rows():
+    # Half of the interval is 11.004: (11.004 / 0.02)^2 = 302,734 times the four rows, rounded up to two digits.
+    verdict = halves_of([1, 1, 0, 0])
+    assert verdict.decision == "cannot tell"
+    assert verdict.n_more == 1_300_000
+    assert verdict.sentence() == (
+        "With the synthetic rows: +50.0 points [-1050.4, 1150.4] on real text. Cannot tell: about 1300000 more "
+        "labelled real rows would settle it to 2 points."
+    )
+
+
+def test_a_narrow_interval_that_cannot_tell_asks_for_a_narrower_one():
+    # Half of the interval is T_1 * sqrt(1/12) * 0.005 = 0.0183.
+    verdict = halves_of([0.005, 0, 0, 0.005], rope=0.001)
+    assert verdict.decision == "cannot tell"
+    assert verdict.resolution == 0.01
+    assert verdict.n_more == 10  # 4 * (1.834^2 - 1) = 9.5
+    assert verdict.sentence().endswith("about 10 more labelled real rows would settle it to 1 point.")
+
+
+def test_a_sentence_says_what_to_do():
+    assert halves_of([1, 1, 1, 1]).sentence() == (
+        "With the synthetic rows: +100.0 points [100.0, 100.0] on real text. Use them."
+    )
+    assert halves_of([0, 0, 0, 0]).sentence().endswith("Do not use them: there is nothing to gain.")
+
+
+def test_more_confidence_takes_a_wider_interval():
+    assert halves_of([1, 1, 0, 0], confidence=0.99).high > halves_of([1, 1, 0, 0], confidence=0.9).high
+
+
+def test_the_interval_of_a_score_is_made_as_that_of_a_difference():
+    mean, low, high = interval(np.array([[1.0, 1.0, 0.0, 0.0]]), [HALVES], ONE_CLASS, ONES)
+    verdict = halves_of([1, 1, 0, 0])
+    assert (mean, low, high) == (verdict.difference, verdict.low, verdict.high)
+
+
+# -- of an opinion pool -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Of a task that 60 real rows are too few for."""
+    rng = np.random.RandomState(0)
+    X, real_X = rng.randn(400, 8), rng.randn(60, 8)
+    return {
+        "X": X,
+        "y": np.where(X.sum(axis=1) > 0, "up", "down"),
+        "real_X": real_X,
+        "real_y": np.where(real_X.sum(axis=1) > 0, "up", "down"),
+    }
+
+
+def fitted(rows, **params):
+    return OpinionPoolClassifier("passthrough", student=False, random_state=0, **params).fit(**rows)
+
+
+def test_a_pool_is_judged_by_the_expert_on_real_rows_alone(rows):
+    clf = fitted(rows)
+    gain = clf.scores_[clf.teacher_]["accuracy"] - clf.scores_["real"]["accuracy"]
+    assert gain > 0.05
+    assert clf.verdict_["difference"] == pytest.approx(gain)
+    assert clf.verdict_["low"] < gain < clf.verdict_["high"]
+    assert clf.verdict_["sentence"].startswith(f"With the synthetic rows: {100 * gain:+.1f} points [")
+
+
+def test_a_pool_that_gains_nothing_says_not_to_use_the_rows(rows):
+    shuffled = np.random.RandomState(0).permutation(rows["y"])
+    clf = fitted({**rows, "y": shuffled})
+    assert clf.teacher_ in ("real", "pool")
+    assert clf.verdict_["difference"] < 0.05
+    assert clf.verdict_["decision"] != "use"
+
+
+def test_with_balanced_classes_it_is_balanced_accuracy(rows):
+    few = np.r_[np.flatnonzero(rows["real_y"] == "up")[:8], np.flatnonzero(rows["real_y"] == "down")]
+    skewed = {**rows, "real_X": rows["real_X"][few], "real_y": rows["real_y"][few]}
+    experts = [("alone", LogisticRegression(), "real"), ("synthetic", LogisticRegression(), "synthetic")]
+    clf = fitted(skewed, prior="balanced", experts=experts)
+    assert clf.teacher_ == "synthetic"
+    alone, taught = (
+        balanced_accuracy_score(skewed["real_y"], clf.classes_[proba.argmax(axis=1)]) for proba in clf.oof_proba_
+    )
+    assert clf.verdict_["difference"] == pytest.approx(taught - alone)
+
+
+def test_without_an_expert_on_real_rows_alone_there_is_no_verdict(rows):
+    assert fitted(rows, experts=[("both", LogisticRegression(), "both")]).verdict_ is None
+
+
+def test_a_saved_classifier_keeps_its_verdict(rows, tmp_path):
+    clf = OpinionPoolClassifier("passthrough", max_epochs=1, random_state=0).fit(**rows)
+    clf.save_pretrained(tmp_path)
+    assert OpinionPoolClassifier.from_pretrained(tmp_path).verdict_ == clf.verdict_
