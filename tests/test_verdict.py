@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
 
 from skweight import OpinionPoolClassifier
 from skweight._verdict import interval, judge
@@ -150,13 +149,12 @@ def test_a_pool_that_gains_nothing_says_not_to_use_the_rows(rows):
 def test_with_balanced_classes_it_is_balanced_accuracy(rows):
     few = np.r_[np.flatnonzero(rows["real_y"] == "up")[:8], np.flatnonzero(rows["real_y"] == "down")]
     skewed = {**rows, "real_X": rows["real_X"][few], "real_y": rows["real_y"][few]}
-    experts = [("alone", LogisticRegression(), "real"), ("synthetic", LogisticRegression(), "synthetic")]
+    hesitant = LogisticRegression(C=1e-3)  # always says "down", which is right for one class of two, and most rows
+    experts = [("alone", hesitant, "real"), ("both", LogisticRegression(), "both")]
     clf = fitted(skewed, prior="balanced", experts=experts)
-    assert clf.teacher_ == "synthetic"
-    alone, taught = (
-        balanced_accuracy_score(skewed["real_y"], clf.classes_[proba.argmax(axis=1)]) for proba in clf.oof_proba_
-    )
-    assert clf.verdict_["difference"] == pytest.approx(taught - alone)
+    assert clf.scores_["alone"]["accuracy"] > 0.7
+    assert clf.scores_[clf.teacher_]["accuracy"] == 1
+    assert clf.verdict_["difference"] == pytest.approx(0.5)
 
 
 def test_without_an_expert_on_real_rows_alone_there_is_no_verdict(rows):

@@ -103,7 +103,8 @@ def audit(
     # Rows are checked as those of a fit.
     check = OpinionPoolClassifier(encoder, max_length=max_length)._check_inputs
     what = "value" if passthrough else "text"
-    data = check_data(synth_X, synth_y, real_X, real_y, None, None, check=check, drop=False, what=what, owner="audit")
+    real = ((real_X,), (real_y,))  # that they are as many as the synthetic ones means nothing here
+    data = check_data(synth_X, synth_y, *real, None, None, check=check, drop=False, what=what, owner="audit")
     test = None if test_X is None else check(test_X, "test_X")[0]
     groups = None if generator is None else _check_groups(generator, len(data.synthetic))
     n_synthetic = len(data.synthetic)
@@ -180,26 +181,26 @@ def _interval_of(verdict):
 
 
 def _learning_curve(trial, rng):
-    """Say what an eighth, a quarter, a half and all of the synthetic rows add to the real ones."""
+    """Say what an eighth, a quarter, a half and all of the synthetic rows add to the real ones, in a single repeat."""
     n = len(trial.sources.y)
     order = rng.permutation(n)
-    points = []
-    for size in (n // 8, n // 4, n // 2):
+    curve = []
+    for size in (n // 8, n // 4, n // 2, n):
         rows = np.sort(order[:size])
-        if len(np.unique(trial.sources.y[rows])) < trial.sources.n_classes:
+        if size < n and len(np.unique(trial.sources.y[rows])) < trial.sources.n_classes:
             continue
-        hits = trial.run(trial.sources.with_synthetic(rows))[POOL]
-        points.append({"rows": size, **_interval_of(trial.judge(hits, trial.hits[REAL]))})
-    return [*points, {"rows": n, **_interval_of(trial.judge(trial.hits[POOL], trial.hits[REAL]))}]
+        hits = trial.hits if size == n else trial.run(trial.sources.with_synthetic(rows), 1)
+        curve.append({"rows": size, **_interval_of(trial.judge(hits[POOL][:1], trial.hits[REAL][:1]))})
+    return curve
 
 
 def _effects(trial, groups):
-    """Say what each group of synthetic rows adds to the others, from a single repeat."""
+    """Say what each group of synthetic rows adds to the others, in a single repeat."""
     names, sizes = np.unique(groups, return_counts=True)
     effects = []
     for i in np.argsort(-sizes, kind="stable")[:_MOST_GROUPS]:
         others = np.flatnonzero(groups != names[i])
-        if sizes[i] < _FEW or len(np.unique(trial.sources.y[others])) < trial.sources.n_classes:
+        if min(sizes[i], len(others)) < _FEW or len(np.unique(trial.sources.y[others])) < trial.sources.n_classes:
             continue
         hits = trial.run(trial.sources.with_synthetic(others), 1)[POOL]
         verdict = trial.judge(trial.hits[POOL][:1], hits)

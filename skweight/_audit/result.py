@@ -1,10 +1,13 @@
 """What an audit found, and how it is printed."""
 
 import dataclasses
+import textwrap
 from dataclasses import dataclass
 
 from skweight._audit.findings import Finding
 from skweight._verdict import Verdict
+
+_WIDTH = 110  # of a line of a report
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,7 +24,8 @@ class Audit:
         One for each way to train: ``name``, ``score``, ``low``, ``high``, and ``difference``, ``difference_low``,
         ``difference_high`` against the real rows alone (None for these).
     learning_curve : list of dict
-        What the opinion pool gains with so many synthetic ``rows``: ``difference``, ``low``, ``high``.
+        What the opinion pool gains with so many synthetic ``rows``, in a single repeat: ``difference``, ``low``,
+        ``high``.
     groups : list of dict
         What each ``group`` of `generator` adds to the others: ``rows``, ``difference``, ``low``, ``high``; the most
         helpful first.
@@ -83,10 +87,10 @@ def _report(audit):
         read = f"{audit.n_read} of {read}"
     yield audit.sentence
     yield (
-        f"Probability that they help by more than {100 * verdict.rope:g} points: {verdict.p_helps:.2f}, hurt by more: "
-        f"{verdict.p_hurts:.2f}, neither: {verdict.p_same:.2f}."
+        f"Probability that they help by more than {100 * verdict.rope:g} point{'s' * (verdict.rope != 0.01)}: "
+        f"{verdict.p_helps:.2f}, hurt by more: {verdict.p_hurts:.2f}, neither: {verdict.p_same:.2f}."
     )
-    yield f"{audit.n_real} real rows, {audit.n_repeats} x {audit.cv} folds; {read}; frozen features of {audit.encoder}"
+    yield f"{audit.n_real} real rows, {audit.n_repeats} x {audit.cv} folds; {read}; features of {audit.encoder}"
     yield ""
     yield f"{'trained on':<24} {audit.scoring.replace('_', ' '):>24} {'against real rows only':>26}"
     for row in audit.scores:
@@ -103,13 +107,12 @@ def _report(audit):
             "what a group adds to the others", audit.groups, lambda row: f"{row['group']} ({row['rows']})"
         )
     yield ""
-    yield from (f"{finding.code}  {finding.text}" for finding in audit.findings)
+    for finding in audit.findings:
+        yield from textwrap.wrap(f"{finding.code}  {finding.text}", _WIDTH, subsequent_indent="     ")
     if audit.findings:
         yield ""
-    yield (
-        f"Real and synthetic rows are told apart with an AUC of {audit.domain_auc:.2f} (0.5: they cannot be). A "
-        f"classifier of the real rows agrees with {audit.agreement:.0%} of the synthetic labels."
-    )
+    yield f"A classifier tells synthetic from real rows with an AUC of {audit.domain_auc:.2f} (0.5: it cannot)."
+    yield f"A classifier of the real rows agrees with {audit.agreement:.0%} of the synthetic labels."
     yield "Not looked at: other encoders, and what fine-tuning learns that a regression on features does not."
 
 

@@ -13,7 +13,7 @@ EXIT_STATUS = {"use": 0, "do not use": 3, "cannot tell": 4}
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.epilog = "The exit status is 0 for \"use\", 3 for \"do not use\", 4 for \"cannot tell\", 2 after an error."
+    parser.epilog = 'The exit status is 0 for "use", 3 for "do not use", 4 for "cannot tell", 2 after an error.'
     parser.add_argument("synthetic", type=Path, help="file with the LLM-written rows")
     parser.add_argument("--real", type=Path, required=True, help="file with the real rows")
     parser.add_argument("--test", type=Path, help="file with more real rows, searched for copies only")
@@ -23,7 +23,9 @@ def add_arguments(parser):
         help='hub id or folder; "minilm" takes the one of the demo',
     )
     parser.add_argument("--group-column", metavar="COLUMN", help="who or what wrote a row: a model, a prompt")
-    parser.add_argument("--scoring", choices=["accuracy", "balanced_accuracy"], default="accuracy", help="what is scored")
+    parser.add_argument(
+        "--scoring", choices=["accuracy", "balanced_accuracy"], default="accuracy", help="what is scored"
+    )
     parser.add_argument("--max-rows", type=int, default=5000, help="synthetic rows that are read, drawn at random")
     parser.add_argument("--max-length", type=int, help="tokens of a text that are read (default: as fit)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures here")
