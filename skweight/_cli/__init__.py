@@ -1,17 +1,18 @@
-"""Command line: ``python -m skweight demo | fit | predict``."""
+"""Command line: ``python -m skweight demo | audit | fit | predict``."""
 
 import argparse
 import csv
 import sys
 
 import skweight
-from skweight._cli import demo, fit, predict
+from skweight._cli import audit, demo, fit, predict
 from skweight._cli.arguments import HelpFormatter
 from skweight._cli.terminal import connected, show
 
-# Each module has `add_arguments(parser)` and `run(args)`.
+# Each module has `add_arguments(parser)`, and `run(args)`, which returns the exit status if that is not 0.
 _COMMANDS = {
     "demo": (demo, "see what weighting does, on real film reviews"),
+    "audit": (audit, "judge whether synthetic rows help, before any training"),
     "fit": (fit, "train on your own CSV files and save the model"),
     "predict": (predict, "label texts with a saved model"),
 }
@@ -22,7 +23,7 @@ def main(argv=None):
     with connected():
         try:
             args = _parser().parse_args(argv)
-            args.run(args)
+            return args.run(args) or 0
         except KeyboardInterrupt:
             show("interrupted", file=sys.stderr)
             return 130
@@ -34,7 +35,6 @@ def main(argv=None):
             # The message says what to do; a traceback would hide it.
             show(f"error: {_sentence(error)}", file=sys.stderr)
             return 2
-    return 0
 
 
 def _foreseeable():
