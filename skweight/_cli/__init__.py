@@ -1,11 +1,11 @@
-"""Command line: ``python -m skweight demo | fit | predict``."""
+"""Command line: ``python -m skweight demo | fit | predict | report``."""
 
 import argparse
 import csv
 import sys
 
 import skweight
-from skweight._cli import demo, fit, predict
+from skweight._cli import demo, fit, predict, report
 from skweight._cli.arguments import HelpFormatter
 from skweight._cli.terminal import connected, show
 
@@ -14,6 +14,7 @@ _COMMANDS = {
     "demo": (demo, "see what weighting does, on real film reviews"),
     "fit": (fit, "train on your own CSV files and save the model"),
     "predict": (predict, "label texts with a saved model"),
+    "report": (report, "see what is wrong with the rows of a saved model"),
 }
 
 
