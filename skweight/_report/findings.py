@@ -328,7 +328,7 @@ def _doubted_labels(evidence, least=0.05, limit=0.2):
     title = f"The {evidence.teacher} would change the label of {_of(len(rows), len(evidence))}."
     sure = int((evidence.suggested_proba[rows] > 0.9).sum())
     detail = (
-        f"It is more than 90 % sure of {sure} of them. `relabelling` lists them, most certain first; R31 and its score "
-        "on real rows say how far to believe it."
+        f"It is more than 90 % sure of {sure} of them. report.relabelling() lists them, most certain first. How often "
+        "it is right on real rows says how far to believe it."
     )
     return _graded(share, limit), title, detail, rows

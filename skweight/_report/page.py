@@ -12,8 +12,7 @@ _COLUMNS = {  # of the table of rows: title, and whether numbers are in it
     "row": ("Row", True),
     "weight": ("Weight", True),
     "label": ("Label", False),
-    "suggested": ("Suggested", False),
-    "suggested_proba": ("Sure", True),
+    "suggested": ("Suggested", True),  # with its probability, by which it is sorted
     "quality": ("Quality", True),
     "diversity": ("Diversity", True),
     "group": ("Group", False),
@@ -51,20 +50,19 @@ def write_page(report, evidence, columns, *, most, whole):
         text = visible(joined(evidence.rows.X[i])) if evidence.holds_texts else ""
         rows.append(
             {
-                "cells": [_cell(name, values[i]) for name, values in columns.items()],
-                "doubted": evidence.suggested[i] != evidence.target[i],
+                "cells": [_cell(name, columns, i) for name in _COLUMNS if name in columns],
                 "text": _cut(text),
                 "near": _near(near.get(row)),
             }
         )
-    names = {"labels": evidence.rows.y, "groups": evidence.groups}
+    names: dict = {"labels": evidence.rows.y, "groups": evidence.groups}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(files("skweight._report").joinpath("page.html").read_text("utf-8")).render(
         whole=whole,
         report=report,
         bars={title: _bars(evidence.weight, groups) for title, groups in _groupings(evidence)},
         histogram=_histogram(evidence.weight),
-        columns=[(name, *_COLUMNS[name]) for name in columns],
+        columns=[(name, *column) for name, column in _COLUMNS.items() if name in columns],
         rows=rows,
         total=len(evidence),
         third=most // 3,
@@ -83,16 +81,23 @@ def _sample(weight, most):
     return order[np.concatenate([np.arange(third), np.sort(others), np.arange(len(order) - third, len(order))])]
 
 
-def _cell(name, value):
+def _cell(name, columns, i):
     """Spell what a cell shows, and the value that it is sorted and filtered by."""
     title, is_number = _COLUMNS[name]
-    shown = sorted_by = visible(str(value))
-    if is_number:
-        number = float(value)
-        unknown = math.isnan(number) or (name == "copy_of" and number < 0)
-        shown = "" if unknown else str(int(number)) if name in ("row", "copy_of") else f"{number:.3g}"
-        sorted_by = "" if unknown else repr(number)
-    return {"name": name, "title": title, "is_number": is_number, "shown": shown, "value": sorted_by}
+    number, shown = float("nan"), visible(str(columns[name][i]))
+    if name == "suggested":
+        if columns["suggested"][i] != columns["label"][i]:
+            number = float(columns["suggested_proba"][i])
+        shown = f"{shown} {number:.2f}"
+    elif name in ("row", "copy_of"):
+        number = float(columns[name][i]) if columns[name][i] >= 0 else float("nan")
+    elif is_number:
+        number = float(columns[name][i])
+        shown = f"{number:.3g}"
+    if not is_number:
+        return {"name": name, "title": title, "shown": shown, "value": shown}
+    known = not math.isnan(number)
+    return {"name": name, "title": title, "shown": shown if known else "", "value": repr(number) if known else ""}
 
 
 def _near(row):
