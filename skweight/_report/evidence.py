@@ -51,7 +51,7 @@ class Evidence:
     diversity: np.ndarray | None
     teacher: str
     proba: np.ndarray | None
-    real: CheckedRows | None
+    real: Any
     test: Any
     groups: np.ndarray | None
 

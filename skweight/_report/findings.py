@@ -196,14 +196,14 @@ def _repeated_phrases(evidence, share=0.02, at_least=10):
             named.setdefault(tuple(rows), f'"{shorten(phrase, 60)}" ({len(rows)} rows)')
     if not named:
         return None
-    rows = np.unique(np.concatenate(list(named)))
-    title = f"{_of(len(rows), len(evidence))} begin or end with the same words as many others."
+    of_any = np.unique(np.concatenate(list(named)))
+    title = f"{_of(len(of_any), len(evidence))} begin or end with the same words as many others."
     more = f", and {len(named) - 6} more" if len(named) > 6 else ""
     detail = (
         f"{', '.join(list(named.values())[:6])}{more}. Such words are often left over from a prompt or a chat "
         "template: look at the rows, and clean the texts or leave them out."
     )
-    return WARNING, title, detail, rows
+    return WARNING, title, detail, of_any
 
 
 def _real_texts(evidence):

@@ -97,9 +97,10 @@ class WeightReport:
     not_checked : dict of str to str
         What could not be checked, and why.
     rows : list of dict
-        The rows of highest and of lowest weight: ``end`` ("highest" or "lowest"), ``row``, ``text`` (None for numbers),
-        ``label``, ``weight``, ``quality``, ``diversity``, ``suggested``, ``suggested_proba``, ``group``,
-        ``nearest_real`` (row of `real_X`), ``nearest_text`` and ``cosine``; None where there is no such thing.
+        The rows of highest and of lowest weight; of exact copies with the same label, the first. Each with ``end``
+        ("highest" or "lowest"), ``row``, ``text`` (None for numbers), ``label``, ``weight``, ``quality``,
+        ``diversity``, ``suggested``, ``suggested_proba``, ``group``, ``nearest_real`` (row of `real_X`),
+        ``nearest_text`` and ``cosine``; None where there is no such thing.
     """
 
     findings: list[Finding]
@@ -172,7 +173,7 @@ class WeightReport:
 
     def _columns(self):
         evidence = self._evidence
-        codes = [[] for _ in range(len(evidence))]
+        codes: list[list[str]] = [[] for _ in range(len(evidence))]
         position = {row: i for i, row in enumerate(evidence.rows.index.tolist())}
         for finding in self.findings:
             for row in finding.rows.tolist():
@@ -218,10 +219,11 @@ def _number(count, what):
 
 def _extreme_rows(evidence, n_rows):
     """List the rows of highest and of lowest weight; say why their nearest real rows are not known, if so."""
-    n_rows = min(n_rows, (len(evidence) + 1) // 2)
-    order = np.argsort(-evidence.weight, kind="stable")
+    different = _different_rows(evidence)
+    order = different[np.argsort(-evidence.weight[different], kind="stable")]
+    n_rows = min(n_rows, (len(order) + 1) // 2)
     chosen = np.concatenate([order[:n_rows], order[::-1][:n_rows]])
-    nearest, cosine, reason = None, None, ""
+    nearest, cosine, reason = None, np.empty(0), ""
     if evidence.real is None:
         reason = "pass real_X and real_y"
     elif n_rows:
@@ -253,6 +255,13 @@ def _extreme_rows(evidence, n_rows):
             row["cosine"] = float(cosine[place])
         rows.append(row)
     return rows, reason
+
+
+def _different_rows(evidence):
+    """Rows without exact copies of the same label: ten times the same text would show one row, not ten."""
+    index, similarity = evidence.copies
+    copied = np.where(similarity == 1, index, np.arange(len(evidence)))
+    return np.sort(np.unique(np.stack([copied, evidence.target]), axis=1, return_index=True)[1])
 
 
 # -- in a terminal ----------------------------------------------------------------------------------------------------

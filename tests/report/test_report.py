@@ -178,6 +178,15 @@ def test_rows_of_highest_weight_come_first_and_the_lowest_begin_with_the_least(r
     assert made.rows[0]["nearest_text"] == rows["real_X"][made.rows[0]["nearest_real"]]
 
 
+def test_a_text_is_shown_once_for_each_label_that_it_has(rows, report):
+    # Rows 1 and 3 are rotten, row 2 is fresh.
+    X = replaced(rows["X"], row1=rows["X"][1], row2=rows["X"][1], row3=rows["X"][1].upper())
+    lowest = [
+        row["row"] for row in report(X=X, sample_weight_=np.arange(60.0), n_rows=4).rows if row["end"] == "lowest"
+    ]
+    assert lowest == [0, 1, 2, 4]
+
+
 def test_the_nearest_real_row_of_a_copy_is_what_it_copies(rows, report):
     X = replaced(rows["X"], row59=rows["real_X"][7])
     row = report(X=X, sample_weight_=np.arange(60.0), n_rows=1).rows[0]
