@@ -72,10 +72,9 @@ def weight_report(
     >>> report = weight_report(clf, X, y, real_X=real_X, real_y=real_y)
     >>> for finding in report.findings:
     ...     print(finding.code, finding.severity, finding.name, finding.rows[:2])
-    R33 warning class shares []
     R11 note duplicates [7]
     R12 note contradicting labels [3 7]
-    R35 note doubted labels [ 4 23]
+    R35 note doubted labels [5 7]
     """
     evidence = gather(clf, X, y, real_X=real_X, real_y=real_y, is_real=is_real, test_X=test_X, groups=groups)
     findings, not_checked = find_all(evidence)
