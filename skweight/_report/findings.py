@@ -123,7 +123,7 @@ def _duplicates(evidence, limit=0.05):
     if not len(rows):
         return None
     near = int((similarity[rows] < 1).sum())
-    detail = f"{len(rows) - near} are the same but for case, space and punctuation, {near} nearly. "
+    detail = f"The same but for case, space and punctuation: {len(rows) - near}; nearly the same: {near}. "
     if evidence.holds_texts:
         often = Counter(index[similarity == 1].tolist()).most_common(3)
         named = ", ".join(f"{_quote(evidence.rows.X[i])} ({count + 1} times)" for i, count in often)

@@ -132,7 +132,7 @@ def _histogram(weight, n_bins=24):
         {"height": height, "count": int(count), "from": start, "to": end}
         for height, count, start, end in zip(heights, counts, edges, edges[1:], strict=False)
     ]
-    return {"bars": bars, "top": top, "cut": bool(weight.max() > top)}
+    return {"bars": bars, "top": top, "cut": bool(weight.max() > 1.01 * top)}
 
 
 def _choices(values):

@@ -28,7 +28,7 @@ def test_r11_copies_of_earlier_rows(rows, findings):
     assert found.rows.tolist() == [7, 9, 20]
     assert (found.name, found.n_rows, found.severity) == ("duplicates", 3, "note")  # 3 of 60 are not above 5 %
     assert found.title == "3 of 60 rows (5.0%) repeat an earlier row."
-    assert found.detail.startswith("2 are the same but for case, space and punctuation, 1 nearly. Most often: ")
+    assert found.detail.startswith("The same but for case, space and punctuation: 2; nearly the same: 1. Most often: ")
     assert "(3 times)" in found.detail
     assert findings(X=replaced(X, row30=X[3]))["R11"].severity == "warning"
 
