@@ -16,7 +16,9 @@ _HOME = {
     "effective_sample_size": "skweight._weights",
     "importance_weights": "skweight._weights",
     "label_proba": "skweight._weights",
+    "read_relabelling": "skweight._report",
     "smooth_proba": "skweight._weights",
+    "weight_report": "skweight._report",
 }
 _SUBMODULES = ("baselines", "datasets", "exceptions", "inspection", "losses", "model_selection")
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:  # what type checkers and editors read: the same names
     from skweight._opinion_pool import OpinionPoolClassifier as OpinionPoolClassifier
     from skweight._pools import OpinionPool as OpinionPool
     from skweight._pools import cross_fit_proba as cross_fit_proba
+    from skweight._report import read_relabelling as read_relabelling
+    from skweight._report import weight_report as weight_report
     from skweight._weights import effective_sample_size as effective_sample_size
     from skweight._weights import importance_weights as importance_weights
     from skweight._weights import label_proba as label_proba

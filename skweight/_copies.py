@@ -66,9 +66,7 @@ def find_copies(X, other=None, *, least=0.8):
     known = np.array([j for form, j in first.items() if _has_pairs(form)], dtype=np.intp)
     if len(asked) and len(known):
         left, right = _word_pairs([own[i] for i in asked], [pool[j] for j in known])
-        for i, j, alike in _near_copies(left, right, least):
-            if other is None:  # a row copies what stands before it
-                i, j, alike = (values[known[j] < asked[i]] for values in (i, j, alike))
+        for i, j, alike in _near_copies(left, right, least, earlier=other is None):
             # Written in this order, the most similar row is written last, and of several the first.
             order = np.lexsort((-j, alike))
             i, j, alike = asked[i[order]], known[j[order]], alike[order]
@@ -114,8 +112,11 @@ def _word_pairs(forms, others):
     return counts[: len(forms)], counts[len(forms) :]
 
 
-def _near_copies(left, right, least):
-    """Yield row numbers of similar rows, and how similar they are, for some rows of `left` at a time."""
+def _near_copies(left, right, least, *, earlier):
+    """Yield row numbers of similar rows, and how similar they are, for some rows of `left` at a time.
+
+    With `earlier`, both are the same rows, and each is compared with those before it.
+    """
     size, other_size = np.diff(left.indptr), np.diff(right.indptr)
     prefix, other_prefix = _prefixes(left, least), _prefixes(right, least).T.tocsr()
     work = prefix @ np.diff(other_prefix.indptr)  # how many numbers the product of a row may have
@@ -124,6 +125,8 @@ def _near_copies(left, right, least):
         i = i + rows.start
         shorter, longer = np.minimum(size[i], other_size[j]), np.maximum(size[i], other_size[j])
         fits = (shorter > 1) & (least * longer <= shorter + _ROUNDING)
+        if earlier:
+            fits &= j < i
         i, j = i[fits], j[fits]
         shared = np.empty(len(i))
         for part in _steps(size[i]):

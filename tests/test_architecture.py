@@ -191,6 +191,11 @@ def test_the_statistics_of_a_verdict_know_nothing_of_the_package():
     assert uses("skweight._verdict") == set()
 
 
+def test_copies_are_found_by_numpy_scipy_and_sklearn_only():
+    assert WALKS["skweight._copies"].third_party() == {"numpy", "scipy", "sklearn"}
+    assert uses("skweight._copies") == set()
+
+
 @pytest.mark.parametrize("module", sorted(ROWS))
 def test_rows_know_no_classifier_and_no_torch(module):
     assert uses(module) <= {"skweight.exceptions", *ROWS}
@@ -264,9 +269,10 @@ def test_what_imports_torch_is_imported_inside_functions_or_through_the_door():
     }
 
 
-def test_matplotlib_is_imported_inside_functions():
-    assert importers("matplotlib", lazily=True)
-    assert importers("matplotlib", lazily=False) == set()
+@pytest.mark.parametrize("name", ["matplotlib", "pandas", "jinja2"])
+def test_what_few_need_is_imported_inside_functions(name):
+    assert importers(name, lazily=True)
+    assert importers(name, lazily=False) == set()
 
 
 @pytest.mark.parametrize("module", MODULES)

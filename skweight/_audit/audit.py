@@ -104,7 +104,9 @@ def audit(
     check = OpinionPoolClassifier(encoder, max_length=max_length)._check_inputs
     what = "value" if passthrough else "text"
     real = ((real_X,), (real_y,))  # that they are as many as the synthetic ones means nothing here
-    data = check_data(synth_X, synth_y, *real, None, None, check=check, drop=False, what=what, owner="audit")
+    data = check_data(
+        synth_X, synth_y, *real, None, None, check=check, drop=False, what=what, owner="audit", suspect=False
+    )
     test = None if test_X is None else check(test_X, "test_X")[0]
     groups = None if generator is None else _check_groups(generator, len(data.synthetic))
     n_synthetic = len(data.synthetic)

@@ -1,11 +1,11 @@
-"""Command line: ``python -m skweight demo | audit | fit | predict``."""
+"""Command line: ``python -m skweight demo | audit | fit | predict | report``."""
 
 import argparse
 import csv
 import sys
 
 import skweight
-from skweight._cli import audit, demo, fit, predict
+from skweight._cli import audit, demo, fit, predict, report
 from skweight._cli.arguments import HelpFormatter
 from skweight._cli.terminal import connected, show
 
@@ -15,6 +15,7 @@ _COMMANDS = {
     "audit": (audit, "judge whether synthetic rows help, before any training"),
     "fit": (fit, "train on your own CSV files and save the model"),
     "predict": (predict, "label texts with a saved model"),
+    "report": (report, "see what is wrong with the rows of a saved model"),
 }
 
 

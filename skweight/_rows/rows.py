@@ -133,7 +133,7 @@ class FitData:
         return scattered
 
 
-def check_data(X, y, real_X, real_y, is_real, sample_weight, *, check, drop, what, owner):
+def check_data(X, y, real_X, real_y, is_real, sample_weight, *, check, drop, what, owner, suspect=True):
     """Check the rows that `fit` was given.
 
     Parameters
@@ -147,6 +147,8 @@ def check_data(X, y, real_X, real_y, is_real, sample_weight, *, check, drop, wha
         Whether rows with a missing value or label are left out rather than refused.
     what, owner : str
         What a row holds, and who needs the rows, for messages.
+    suspect : bool, default=True
+        Whether to warn of rows that can be used, but look like a mistake, as copies do.
 
     Returns
     -------
@@ -170,16 +172,19 @@ def check_data(X, y, real_X, real_y, is_real, sample_weight, *, check, drop, wha
     elif real_X is not None:
         own_X = _unwrap(real_X)
         real = _check_rows(own_X, _unwrap(real_y), None, "real_X", "real_y", **settings)
-        if own_X is real_X and _num_samples(own_X) == n_rows:
+        if suspect and own_X is real_X and _num_samples(own_X) == n_rows:
             _warn_of_slicing(n_rows)
     synthetic = _with_mean_one(rows)
     real = None if real is None else _with_mean_one(real, "real ")
     classes = np.unique(synthetic.y)
     if len(classes) < 2:
         raise ValueError(f"{owner} needs at least 2 classes in y, got 1: {spell(classes.tolist())}.")
-    _warn_of_labels_among_features(synthetic)
     if real is not None:
         _check_real(synthetic, real, classes, "real_y" if is_real is None else "y")
+    if suspect:
+        _warn_of_labels_among_features(synthetic)
+        if real is not None:
+            _warn_of_copies(synthetic, real)
     return CheckedData(synthetic, real, classes, n_rows)
 
 
@@ -281,7 +286,6 @@ def _check_real(synthetic, real, classes, y_name):
         raise ValueError(_unknown_labels(unknown, known, y_name))
     if isinstance(real.X[0], tuple) != isinstance(synthetic.X[0], tuple):
         raise ValueError("X and real_X must both hold single texts or both hold pairs of texts.")
-    _warn_of_copies(synthetic, real)
 
 
 def _warn_of_copies(synthetic, real):
