@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 
-from skweight import _engine, _storage
+from skweight import _engine, _progress, _storage
 from skweight._parameters import AUTO_LR, TrainingParameters, estimator
 from skweight._predicting import BasePredictor, plain_numpy
 from skweight._rows.features import Features
@@ -135,7 +135,9 @@ class BaseTextClassifier(BasePredictor):
         Parameters
         ----------
         X : array-like of shape (n_samples,), (n_samples, 2) or (n_samples, n_features)
-            Synthetic texts, pairs of texts, or with ``encoder="passthrough"`` rows of numbers.
+            Synthetic texts, pairs of texts, or with ``encoder="passthrough"`` rows of numbers. Texts come in a list, an
+            array, a column of pandas, polars, pyarrow or a Hugging Face data set, or a frame or data set of nothing but
+            one column of texts, or two for pairs.
         y : array-like of shape (n_samples,)
             Their labels: strings, booleans, integers of 64 bits, or whole numbers as floats, in any sequence.
         real_X : array-like of shape (n_real,), (n_real, 2) or (n_real, n_features), default=None
@@ -172,11 +174,16 @@ class BaseTextClassifier(BasePredictor):
         )
         if checked.real is None:
             self._check_real_needed()
-        with _storage.interruptible(self, checked, seeds) as seeds:
-            tokenizer = self._load_tokenizer()
-            held_out = self.validation_fraction if self.early_stopping else 0.0
-            rng = np.random.RandomState(seeds["validation"])
-            data = encode_data(checked, partial(self._encode, tokenizer=tokenizer), held_out, rng)
+        n_real = 0 if checked.real is None else len(checked.real)
+        with (
+            self._shown(len(checked.synthetic), n_real),
+            _storage.interruptible(self, checked, seeds) as seeds,
+        ):
+            with _progress.stage("reading"):
+                tokenizer = self._load_tokenizer()
+                held_out = self.validation_fraction if self.early_stopping else 0.0
+                rng = np.random.RandomState(seeds["validation"])
+                data = encode_data(checked, partial(self._encode, tokenizer=tokenizer), held_out, rng)
             return self._fit_data(data, tokenizer, seeds, stacked=is_real is not None)
 
     def _fit_rows(self, rows, *, title):
@@ -186,7 +193,18 @@ class BaseTextClassifier(BasePredictor):
         self._check_real_needed()
         if self._passthrough:
             self._check_inputs(rows.X, reset=True)  # sets n_features_in_
-        return self._fit_data(own_data(rows), self._load_tokenizer(), seeds, title=title)
+        with self._shown(len(rows), 0):
+            return self._fit_data(own_data(rows), self._load_tokenizer(), seeds, title=title)
+
+    def _shown(self, n_synthetic, n_real):
+        """Show how the fit goes on, if `verbose` asks for it."""
+        enabled = bool(self.verbose) and _engine.world().rank == 0
+        return _progress.shown(self._plan(n_synthetic, n_real) if enabled else {}, enabled=enabled)
+
+    def _plan(self, n_synthetic, n_real):
+        """Estimate the work of each stage of a fit, in order; a unit is to train on one row once."""
+        joined = n_real if self.real_weight > 0 else 0
+        return {"reading": 0.02 * (n_synthetic + n_real), "training": float(self.max_epochs * (n_synthetic + joined))}
 
     def _begin(self):
         """Join the other processes, forget an earlier fit, and return a seed for each use of randomness."""
@@ -251,16 +269,17 @@ class BaseTextClassifier(BasePredictor):
         """Train a module in place with this classifier's loss and parameters, but for `changes` of those."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainingParameters)}
         own |= {"lr": AUTO_LR[self._passthrough] if self.lr == "auto" else self.lr, "callbacks": None}
-        return _engine.train(
-            module,
-            self._make_loss(),
-            rows,
-            TrainingParameters(**{**own, **changes}),
-            seed=seed,
-            title=title or type(self).__name__,
-            valid=valid,
-            step_weights=step_weights,
-        )
+        with _progress.stage(title or "training"):
+            return _engine.train(
+                module,
+                self._make_loss(),
+                rows,
+                TrainingParameters(**{**own, **changes}),
+                seed=seed,
+                title=title or type(self).__name__,
+                valid=valid,
+                step_weights=step_weights,
+            )
 
     def _training_rows(self, data, weighting):
         """Synthetic rows with the columns of the loss, and behind them the real rows if they join the training."""
@@ -292,7 +311,7 @@ class BaseTextClassifier(BasePredictor):
         tokens = self._tokenize(rows, tokenizer)
         warn_if_truncated(tokens, self._max_tokens(tokenizer), name)
         if name == "X":
-            warn_if_unknown(tokens, tokenizer)
+            warn_if_unknown(tokens, tokenizer, rows)
         return tokens
 
     def _warn_of_weights(self, weights, index):

@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skweight import _engine
+from skweight import _engine, _progress
 from skweight._base import BaseTextClassifier
 from skweight._cross_entropy import CrossEntropyClassifier
 from skweight._parameters import TrainingParameters, estimator
@@ -244,7 +244,19 @@ class BaseCheckedClassifier(BaseTwoStageClassifier):
             checker = self._default_checkers()[name]
         elif checker == "fast":
             checker = fast_checker(self._passthrough)
-        return self._fit_and_ask(name, checker, rows, data.synthetic, data.classes, seed)
+        with _progress.stage(name.replace("_", " ")):
+            return self._fit_and_ask(name, checker, rows, data.synthetic, data.classes, seed)
+
+    def _plan(self, n_synthetic, n_real):
+        own = super()._plan(n_synthetic, n_real)
+        rows = {"quality_checker": n_real, "diversity_checker": n_synthetic}
+        checkers = {name: getattr(self, name) or default for name, default in self._default_checkers().items()}
+        work = {
+            name.replace("_", " "): planned(checker, rows[name]) + _progress.FORWARD * n_synthetic
+            for name, checker in checkers.items()
+            if checker != "drop"
+        }
+        return {"reading": own.pop("reading"), **work, **own}
 
     def get_params(self, deep=True):
         """Get parameters; those of a default checker are listed while its parameter is None.
@@ -329,6 +341,12 @@ class WithDiversityChecker(BaseCheckedClassifier):
             return Assessment()
         checker, proba = self._fit_checker("diversity_checker", data.synthetic, data, seed)
         return self._assessment("diversity", checker, proba, data)
+
+
+def planned(classifier, n_rows):
+    """Estimate the work of fitting a checker; of one that trains no encoder there is hardly any."""
+    is_ours = isinstance(classifier, BaseTextClassifier)
+    return sum(classifier._plan(n_rows, 0).values()) if is_ours else 0.0
 
 
 def _check_predicts_proba(name, checker):

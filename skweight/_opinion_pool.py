@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skweight import _engine
+from skweight import _engine, _progress
 from skweight._base import Weighting
-from skweight._checkers import QUALITY_CHECKER_BUDGET, BaseTwoStageClassifier, proba_of_classes
+from skweight._checkers import QUALITY_CHECKER_BUDGET, BaseTwoStageClassifier, planned, proba_of_classes
 from skweight._cross_entropy import CrossEntropyClassifier
 from skweight._frozen import AskedRows, frozen_features
 from skweight._parameters import TrainingParameters, estimator
@@ -172,22 +172,24 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         self._check_classes(data, set(data.real.y.tolist()), "the real data")
         experts = self._list_experts()
         fold_seed, *seeds = self._checker_seeds(rng, 1 + len(experts))
-        read = self._read_by_experts(data)
-        opinions = {
-            name: self._ask_expert(name, expert, rows, read, seed, fold_seed)
-            for (name, expert, rows), seed in zip(experts, seeds, strict=True)
-        }
+        with _progress.stage("experts"):
+            read = self._read_by_experts(data)
+            opinions = {
+                name: self._ask_expert(name, expert, rows, read, seed, fold_seed)
+                for (name, expert, rows), seed in zip(experts, seeds, strict=True)
+            }
         oof = np.stack([opinion.real for opinion in opinions.values()])
         on_synthetic = np.stack([opinion.synthetic for opinion in opinions.values()])
         known = ~np.isnan(on_synthetic).any(axis=(0, 1)) & np.isin(np.arange(len(data.classes)), data.real.target)
         splits = folds(data.real.target, self.cv, fold_seed)
-        teacher, pool, on_real, scores = choose_teacher(
-            OpinionPool(self.prior),
-            dict(zip(opinions, oof[..., known], strict=True)),
-            np.cumsum(known)[data.real.target] - 1,
-            data.real.mean_one_weight,
-            splits,
-        )
+        with _progress.stage("pool"):
+            teacher, pool, on_real, scores = choose_teacher(
+                OpinionPool(self.prior),
+                dict(zip(opinions, oof[..., known], strict=True)),
+                np.cumsum(known)[data.real.target] - 1,
+                data.real.mean_one_weight,
+                splits,
+            )
         target = np.zeros((len(data.synthetic), len(data.classes)))
         target[:, known] = pool.predict_proba(on_synthetic[..., known])
         unknown = ~known[data.synthetic.target]
@@ -231,6 +233,16 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         best = max(others, key=lambda hits: np.average(hits, weights=weight))
         return judge((taught - best)[None], [splits], target, weight).to_dict()
 
+    def _plan(self, n_synthetic, n_real):
+        own = super()._plan(n_synthetic, n_real)
+        n_rows = {_REAL: self.cv * n_real, _SYNTHETIC: n_synthetic, _BOTH: (self.cv + 1) * (n_synthetic + n_real)}
+        asked = n_synthetic + n_real
+        experts = self._list_experts()
+        work = sum(planned(expert, n_rows[rows]) for _, expert, rows in experts)
+        work += _progress.FORWARD * asked * (1 if self._read_features else len(experts))
+        last = {"last layer": _progress.FORWARD * min(1500, asked), "training": own["training"]} if self.student else {}
+        return {"reading": own["reading"], "experts": work, "pool": 0.0, **last}
+
     def _make_module(self, data, seed):
         if self.student:
             return super()._make_module(data, seed)
@@ -238,7 +250,8 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
 
     def _train(self, module, rows, *, seed, **settings):
         if self.student:
-            _engine.fit_last_layer(module, rows, seed, precision=self.precision)
+            with _progress.stage("last layer"):
+                _engine.fit_last_layer(module, rows, seed, precision=self.precision)
             return super()._train(module, rows, seed=seed, **settings)
         return _engine.Training(history=[], weights=rows.columns["sample_weight"], best_epoch=None)
 

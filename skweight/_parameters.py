@@ -163,7 +163,7 @@ class TrainingParameters:
     random_state : int, RandomState instance or None, default=None
         Seed of everything random; the global generators of numpy and torch are left alone.
     verbose : int, default=0
-        1 shows progress bars.
+        1 shows how far the whole fit has come: a bar in a terminal or a notebook, lines in a log file.
     """
 
     _listed_last = True  # after what methods add

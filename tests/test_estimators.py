@@ -299,14 +299,6 @@ def test_plain_use_is_silent(tiny_encoder, toy, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_verbose_shows_a_bar_for_the_checker_and_the_classifier(tiny_encoder, toy, capfd):
-    clf = DIMPClassifier(tiny_encoder, verbose=1, **QUICK).set_params(quality_checker__max_epochs=1)
-    fit(clf, toy)
-    err = capfd.readouterr().err
-    assert "quality checker: 100%" in err
-    assert "DIMPClassifier: 100%" in err
-
-
 # -- copies -----------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from skweight._cli.terminal import connected, show
 _COMMANDS = {
     "demo": (demo, "see what weighting does, on real film reviews"),
     "audit": (audit, "judge whether synthetic rows help, before any training"),
-    "fit": (fit, "train on your own CSV files and save the model"),
+    "fit": (fit, "train on your own files and save the model"),
     "predict": (predict, "label texts with a saved model"),
     "report": (report, "see what is wrong with the rows of a saved model"),
 }
@@ -23,7 +23,7 @@ def main(argv=None):
     """Run one command; return the exit status."""
     with connected():
         try:
-            args = _parser().parse_args(argv)
+            args = _parse(argv)
             return args.run(args) or 0
         except KeyboardInterrupt:
             show("interrupted", file=sys.stderr)
@@ -51,6 +51,13 @@ def _sentence(error):
         return f"Out of memory ({error}). Smaller batches, shorter texts or fewer rows at a time need less."
     said = " ".join([str(error), *getattr(error, "__notes__", [])])
     return " ".join(said.split()) or type(error).__name__
+
+
+def _parse(argv):
+    parser = _parser()
+    args = parser.parse_args(argv)
+    # What a file says has now become the defaults, also for options that stood before --config.
+    return parser.parse_args(argv) if getattr(args, "config", None) else args
 
 
 def _parser():

@@ -1,12 +1,13 @@
 """The command ``predict``: label the texts of a file of any size with a saved model."""
 
+import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
-from tqdm import tqdm
-
 import skweight
+from skweight import _progress
 from skweight._cli.arguments import add_overwrite, add_tables
 from skweight._cli.outputs import check_new, check_writable, same_file
 from skweight._cli.resume import describe, open_run_folder
@@ -16,7 +17,9 @@ from skweight._cli.terminal import results_stream, show, visible
 def add_arguments(parser):
     """Add the arguments of this command."""
     parser.add_argument("model", type=Path, metavar="DIR", help="folder that `fit --save` wrote")
-    parser.add_argument("texts", type=Path, metavar="INPUT", help="texts, .csv or .parquet")
+    parser.add_argument(
+        "texts", type=Path, metavar="INPUT", help="texts: CSV, TSV, JSON lines, JSON or Parquet, also gzipped"
+    )
     parser.add_argument("--out", type=Path, help="write here, .csv or .parquet, instead of to the screen as CSV")
     parser.add_argument(
         "--keep",
@@ -29,23 +32,40 @@ def add_arguments(parser):
     parser.add_argument(
         "--restart", action="store_true", help="begin anew, not where an earlier run of the same command was stopped"
     )
+    parser.add_argument("--fill-missing", action="store_true", help="take a missing text for an empty one")
     add_overwrite(parser)
     add_tables(parser)
 
 
 def run(args):
     """Predict a file into another one, or onto the screen."""
-    from skweight._cli.tables import open_input  # slow to import, and --help must not wait for it
+    from skweight._cli.tables import Input  # slow to import, and --help must not wait for it
 
     if args.chunk_rows < 1:
         raise ValueError(f"--chunk-rows must be at least 1, got {args.chunk_rows}.")
-    source = open_input(args.texts, args.text_column, args.keep, raw=args.raw)
+    how = {"raw": args.raw, "encoding": args.encoding, "fill": args.fill_missing}
+    source = Input(args.texts, args.text_column, args.keep, remembered=text_columns(args.model), **how)
     if args.out is None:
         _write_csv(results_stream(), source, load_model(args.model), args.chunk_rows)
     else:
         how = {"chunk_rows": args.chunk_rows, "restart": args.restart, "overwrite": args.overwrite}
         n_rows = _predict_file(args.model, source, args.out, **how)
         show(f"{n_rows} rows written to {args.out}")
+
+
+def text_columns(folder):
+    """Columns of the texts in the files that a saved model was fitted on; none if that is not known.
+
+    Read without the model, which takes seconds to load: a wrong column should be known of at once.
+    """
+    from skweight._storage.files import ABOUT
+
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        remembered = about["fitted"].get("text_columns_") or [about["feature_names"]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # loading the model says what is wrong
+        return []
+    return [names for names in remembered if isinstance(names, list) and all(isinstance(name, str) for name in names)]
 
 
 def load_model(folder):
@@ -79,7 +99,7 @@ def _predict_file(model, source, out, *, chunk_rows, restart, overwrite):
     ----------
     model : Path
         Folder that `save_pretrained` wrote.
-    source : CsvInput or ParquetInput
+    source : Input
     out : Path
         Replaced when all is done, and untouched until then.
     chunk_rows : int
@@ -115,16 +135,30 @@ def _predict_file(model, source, out, *, chunk_rows, restart, overwrite):
         else:
             # A row that cannot be read should be known of now, and not after the hours that the rows before it take.
             folder.start(manifest, sum(len(chunk.texts) for chunk in source.chunks(chunk_rows)))
-        with tqdm(total=folder.n_rows, initial=folder.n_done, unit=" rows", mininterval=1) as progress:
+        with _shown(folder) as told:
             for chunk, proba in _predicted(source.chunks(chunk_rows, skip=folder.n_done), classifier):
                 with folder.next_part(len(proba), output.suffix) as path, output.open(path) as file:
                     output.write(file, chunk, proba)
-                progress.update(len(proba))
+                told()
         if folder.n_done != folder.n_rows or source.state() != state:
             raise ValueError(f"{source.path} has changed while it was being read. Add --restart to begin anew.")
         with folder.result() as path, output.open(path) as file:
             output.join(file, folder.parts)
     return folder.n_rows
+
+
+@contextmanager
+def _shown(folder):
+    """Show how far a run has come; what it yields is to be called after every chunk."""
+    work = _progress.FORWARD * (folder.n_rows - folder.n_done)
+    with _progress.shown({"predicting": work}, enabled=True), _progress.stage("predicting"):
+        progress = _progress.current()
+
+        def told():
+            progress.note(row=f"{folder.n_done}/{folder.n_rows}")
+            progress.say()
+
+        yield told
 
 
 def _predicted(chunks, classifier):

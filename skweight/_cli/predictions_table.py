@@ -3,8 +3,8 @@
 import csv
 import shutil
 
-from skweight._cli.tables import ParquetInput, check_suffix, import_pyarrow
-from skweight.datasets._tables import defuse
+from skweight.datasets._formulas import defuse
+from skweight.datasets._parquet import import_pyarrow
 
 
 class CsvOutput:
@@ -12,7 +12,7 @@ class CsvOutput:
 
     Parameters
     ----------
-    source : _Input
+    source : Input
     classes : ndarray of shape (n_classes,)
     shown : callable, default=str
         Last change of a text cell before it is written.
@@ -24,7 +24,7 @@ class CsvOutput:
         self.classes = classes
         self._spell = shown if source.raw else lambda cell: shown(defuse(cell))
         self.header = list(map(self._spell, _header(source, classes)))
-        if isinstance(source, ParquetInput):
+        if source.schema is not None:
             pa = import_pyarrow()
             for name in source.keep:
                 of = source.schema.field(name).type
@@ -67,10 +67,7 @@ class ParquetOutput:
         pa = import_pyarrow()
         self.labels = pa.array(classes)
         types = [
-            *(
-                source.schema.field(name).type if isinstance(source, ParquetInput) else pa.string()
-                for name in source.keep
-            ),
+            *(pa.string() if source.schema is None else source.schema.field(name).type for name in source.keep),
             self.labels.type,
             *[pa.float64()] * len(classes),
         ]
@@ -105,11 +102,15 @@ class ParquetOutput:
 
 def output_class(path):
     """Class for a file of the kind that its name says."""
-    return {".csv": CsvOutput, ".parquet": ParquetOutput}[check_suffix(path)]
+    kinds = {".csv": CsvOutput, ".parquet": ParquetOutput}
+    if path.suffix.lower() not in kinds:
+        raise ValueError(f"{path}: expected a name that ends in .csv or .parquet.")
+    return kinds[path.suffix.lower()]
 
 
 def _header(source, classes):
-    added = ["label", *(f"p({label})" for label in classes)]
+    label = "predicted_label" if "label" in source.keep else "label"  # gold and predicted labels stand side by side
+    added = [label, *(f"p({name})" for name in classes)]
     double = [name for name in source.keep if name in added or source.keep.count(name) > 1]
     if double:
         raise ValueError(f"The output would have two columns {double[0]!r}; do not keep that one.")
@@ -117,6 +118,5 @@ def _header(source, classes):
 
 
 def _strings(column):
-    if isinstance(column, list):
-        return column
-    return ["" if value is None else value for value in column.cast("string").to_pylist()]
+    cells = column if isinstance(column, list) else column.cast("string").to_pylist()
+    return ["" if cell is None else cell for cell in cells]

@@ -2,25 +2,25 @@
 
 from pathlib import Path
 
-from skweight._cli.arguments import LABEL_OPTION, TEXT_OPTION, add_overwrite, add_tables
+from skweight._cli.arguments import add_config, add_group_column, add_labelled_tables, add_overwrite, read_labelled
 from skweight._cli.outputs import check_new, check_writable
 from skweight._cli.terminal import show
-
-_GROUP_OPTION = "--group-column"
 
 
 def add_arguments(parser):
     """Add the arguments of this command."""
     parser.add_argument("model", type=Path, metavar="DIR", help="folder that `fit --save` wrote")
-    parser.add_argument("synthetic", type=Path, help="CSV with the LLM-written rows that it was fitted on")
-    parser.add_argument("--real", type=Path, help="CSV with the real rows")
-    parser.add_argument("--test", type=Path, help="CSV with further real rows, which should not be among the others")
+    parser.add_argument(
+        "synthetic", type=Path, help="LLM-written rows that it was fitted on, in a file of any kind that fit reads"
+    )
+    parser.add_argument("--real", type=Path, help="real rows")
+    parser.add_argument("--test", type=Path, help="further real rows, which should not be among the others")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a page, .html, that sorts and filters the rows")
     parser.add_argument("--relabel", type=Path, metavar="FILE", help="write a CSV of labels to change, to edit")
-    parser.add_argument(LABEL_OPTION, default="label", metavar="COLUMN", help="column of the labels")
-    parser.add_argument(_GROUP_OPTION, metavar="COLUMN", help="column that says what wrote a row, as its generator")
     add_overwrite(parser)
-    add_tables(parser)
+    add_group_column(parser)
+    add_labelled_tables(parser)
+    add_config(parser)
 
 
 def run(args):
@@ -33,11 +33,11 @@ def run(args):
     from skweight._cli.predict import load_model
 
     classifier = load_model(args.model)
-    X, y = _read(args.synthetic, args)
-    real_X, real_y = _read(args.real, args) if args.real else (None, None)
-    test_X = _read(args.test, args)[0] if args.test else None
-    groups = _read_groups(args.synthetic, args.group_column) if args.group_column else None
-    report = weight_report(classifier, X, y, real_X=real_X, real_y=real_y, test_X=test_X, groups=groups)
+    synthetic = read_labelled(args, args.synthetic, real=False)
+    real_X, real_y = read_labelled(args, args.real, real=True).arguments() if args.real else (None, None)
+    test_X = read_labelled(args, args.test, real=True).whole_rows()[0] if args.test else None
+    X, y = synthetic.arguments()
+    report = weight_report(classifier, X, y, real_X=real_X, real_y=real_y, test_X=test_X, groups=synthetic.groups)
     for line in str(report).splitlines():
         show(line)
     if args.out:
@@ -47,24 +47,3 @@ def run(args):
     if args.relabel:
         count = len(report.relabelling(args.relabel))
         show(f"{count} labels to change written to {args.relabel}. Edit it, and read it with read_relabelling.")
-
-
-def _read(path, args):
-    """Texts and labels; an empty field is a missing value, as CSV has no other way to say so."""
-    from skweight.datasets._tables import read_rows
-
-    options = {"text_option": TEXT_OPTION, "label_option": LABEL_OPTION}
-    columns = read_rows(path, args.text_column, args.label_column, raw=args.raw, **options)
-    return tuple([value if all(_parts(value)) else None for value in column] for column in columns)
-
-
-def _parts(value):
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _read_groups(path, name):
-    from skweight.datasets._tables import check_columns, open_csv
-
-    with open_csv(path) as (columns, rows):
-        check_columns(path, columns, [name], _GROUP_OPTION)
-        return [row[columns.index(name)] or None for row in rows]

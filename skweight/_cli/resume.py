@@ -40,7 +40,7 @@ def describe(source, state, model):
 
     Parameters
     ----------
-    source : CsvInput or ParquetInput
+    source : Input
     state : dict
         Of the input when the run begins.
     model : Path
@@ -55,6 +55,7 @@ def describe(source, state, model):
         "text columns": source.text,
         "kept columns": source.keep,
         "raw": source.raw,
+        "encoding": source.encoding,
         "model": _fingerprint(model),
         "skweight": skweight.__version__,
     }

@@ -6,7 +6,7 @@ import numpy as np
 
 from skweight._cli.outputs import complete
 from skweight._cli.terminal import shorten
-from skweight.datasets._tables import defuse
+from skweight.datasets._formulas import defuse
 
 
 def extreme_rows(X, y, weights, *, n=5, width=110, kinds=None, what="weights"):

@@ -1,9 +1,9 @@
-"""What is called back while a model trains: schedule, clipping, early stopping, progress bar, and the user's own."""
+"""What is called back while a model trains: schedule, clipping, early stopping, progress, and the user's own."""
 
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler, PassthroughScoring
 from transformers import get_linear_schedule_with_warmup
 
-from skweight._engine.processes import world
+from skweight import _progress
 
 
 def stopped_early(net):
@@ -35,31 +35,37 @@ class _Schedule(LRScheduler):
         self.lr_scheduler_.load_state_dict(state)
 
 
-class _ProgressBar(Callback):
-    def __init__(self, title, total):
-        self.title = title
-        self.total = total
+class _ShownProgress(Callback):
+    """Tells what shows the fit how far this training has come."""
 
-    def on_epoch_begin(self, net, **kwargs):
-        if not self.bar_.n:
-            self.bar_.update(net.n_before_)
+    def __init__(self, progress, n_epochs):
+        self.progress = progress
+        self.n_epochs = n_epochs
 
     def on_train_begin(self, net, **kwargs):
-        from tqdm.auto import tqdm
+        self.is_counted = False
 
-        self.bar_ = tqdm(total=self.total, desc=self.title, unit="step")
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        if not self.is_counted:  # what had been done before an interruption
+            self.progress.advance(min(net.n_before_ * net.batch_size, self.n_epochs * len(dataset_train)))
+            self.is_counted = True
+        self.progress.note(epoch=f"{len(net.history)}/{self.n_epochs}")
 
-    def on_batch_end(self, net, training=False, loss=None, **kwargs):
+    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
         if training:
-            self.bar_.set_postfix(epoch=len(net.history), loss=f"{loss.item():.3f}", refresh=False)
-            self.bar_.update()
+            self.progress.note(loss=f"{loss.item():.3f}")
+            self.progress.advance(len(batch))
 
-    def on_train_end(self, net, **kwargs):
-        self.bar_.close()
+    def on_epoch_end(self, net, **kwargs):
+        epoch = net.history[-1]
+        self.progress.note(loss=f"{epoch['train_loss']:.3f}")
+        if "valid_accuracy" in epoch:
+            self.progress.note(accuracy_on_real_rows=f"{epoch['valid_accuracy']:.3f}")
+        self.progress.say()
 
 
-def make_callbacks(parameters, n_rows, *, early_stopping, title):
-    """Schedule, clipping, early stopping, progress bar, then the user's own."""
+def make_callbacks(parameters, n_rows, *, early_stopping):
+    """Schedule, clipping, early stopping, progress, then the user's own."""
     steps = parameters.max_epochs * -(-n_rows // parameters.batch_size)
     schedule = _Schedule(
         policy=get_linear_schedule_with_warmup,
@@ -78,8 +84,8 @@ def make_callbacks(parameters, n_rows, *, early_stopping, title):
             ("valid_accuracy", PassthroughScoring("valid_accuracy", lower_is_better=False)),
             ("early_stopping", stop),
         ]
-    if parameters.verbose and world().rank == 0:
-        callbacks.append(("progress", _ProgressBar(title, steps)))
+    if (progress := _progress.current()) is not None:
+        callbacks.append(("progress", _ShownProgress(progress, parameters.max_epochs)))
     return [*callbacks, *(parameters.callbacks or [])]
 
 

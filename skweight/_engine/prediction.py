@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from skweight import _progress
 from skweight._engine.batches import advice_on_memory, sorted_batches, to_device
 from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
@@ -36,6 +37,7 @@ def predict_logits(module, tokens):
         for rows in sorted_batches(tokens.lengths, max_tokens(device)):
             batch = {name: to_device(values, device) for name, values in tokens.batch(rows).items()}
             logits[rows] = quick(**batch).logits.float().cpu().numpy()
+            _progress.advance(len(rows) * _progress.FORWARD)
     return logits
 
 
@@ -92,6 +94,7 @@ def embed(module, tokens, precision="fp32"):
             mask = batch["attention_mask"][..., None].float()
             for i, hidden in enumerate((states[(len(states) - 1) // 2], states[-1])):  # the first are the embeddings
                 embeddings[rows, i] = ((hidden.float() * mask).sum(dim=1) / mask.sum(dim=1)).cpu().numpy()
+            _progress.advance(len(rows) * _progress.FORWARD)
     return embeddings
 
 

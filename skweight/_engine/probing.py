@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from skweight import _progress
 from skweight._engine.batches import advice_on_memory, sorted_batches, to_device
 from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
@@ -74,6 +75,7 @@ def _inputs_of(layer, module, tokens, precision):
                 if value.shape != (len(rows), layer.in_features):
                     return None
                 features[rows] = value.float().cpu().numpy()
+                _progress.advance(len(rows) * _progress.FORWARD)
     finally:
         hook.remove()
     return features

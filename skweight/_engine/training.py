@@ -217,7 +217,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     seed : int
         Seed of dropout and of the order of the batches; global generators are left alone.
     title : str
-        Name on the progress bar.
+        What is trained, as a checkpoint calls it.
     valid : LabelledRows, default=None
         Rows for early stopping. None trains for ``max_epochs``.
     step_weights : StepWeights, default=None
@@ -241,7 +241,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         "batch_size": parameters.batch_size,
         "max_epochs": parameters.max_epochs,
         "callbacks": [
-            *make_callbacks(parameters, len(data), early_stopping=valid is not None, title=title),
+            *make_callbacks(parameters, len(data), early_stopping=valid is not None),
             *_resuming(stage, module, parameters.callbacks),
         ],
         "train_split": None if valid is None else predefined_split(valid),

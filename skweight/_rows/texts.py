@@ -15,8 +15,8 @@ def check_texts(X, name="X", *, min_samples=1, drop_missing=False, batch=False):
     Parameters
     ----------
     X : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, 2)
-        A list, tuple, numpy array, pandas, polars or pyarrow column, Hugging Face data set column, or a frame of one
-        (texts) or two (pairs of texts) columns.
+        A list, tuple, numpy array, pandas, polars or pyarrow column, Hugging Face data set column, or a frame or data
+        set of one (texts) or two (pairs of texts) columns.
     name : str, default="X"
         Name used in messages.
     min_samples : int, default=1
@@ -93,8 +93,14 @@ def to_rows(X, name="X"):
         raise ValueError(f"{name} must be an iterable of texts, got a single string. Wrap it in a list: [{name}].")
     if isinstance(X, bytes | bytearray):
         raise TypeError(f"{name} must be an iterable of texts, got {type(X).__name__}; decode it first: text.decode().")
-    if type(X).__name__ == "Dataset" and hasattr(X, "column_names"):
-        raise TypeError(f'{name} is a whole data set: pass a column of it, e.g. {name}["text"].')
+    if type(X).__name__ == "Dataset" and hasattr(X, "column_names"):  # of Hugging Face
+        if len(X.column_names) > 2 or {"label", "labels"} & set(X.column_names):
+            column = next((column for column in X.column_names if column not in ("label", "labels")), "text")
+            raise TypeError(f'{name} is a whole data set: pass a column of it, e.g. {name}["{column}"].')
+        columns = [list(X[column]) for column in X.column_names]
+        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+    if isinstance(X, Mapping) and hasattr(X, "column_names"):
+        raise TypeError(f"{name} is a dictionary of data sets: pass one of them, e.g. {name}[{next(iter(X))!r}].")
     if isinstance(X, Mapping | set | frozenset):
         raise TypeError(f"{name} must be an ordered collection of texts, got {type(X).__name__}.")
     if isinstance(X, list | tuple):

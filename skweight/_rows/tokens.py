@@ -6,6 +6,7 @@ tokens, and a batch is cut out of the arrays without a Python loop.
 
 import copy
 import re
+import unicodedata
 from array import array
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
@@ -17,6 +18,8 @@ from skweight.exceptions import warn
 _CHUNK = 1024  # texts handed to the tokenizer at once: bounds the memory of its rich output
 _CHARACTERS_PER_TOKEN = 16  # first guess for how much of a long text fills `max_length` tokens
 _MOST_CHARACTERS_PER_TOKEN = 1024  # where the guessing ends: a text of blanks would go on for megabytes
+_SMALL_VOCABULARY = 1000  # of one that is made of letters, or for tests
+_MOST_PIECES_PER_LETTER = 0.7
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -173,14 +176,50 @@ def warn_if_truncated(tokenized, max_length, name="X"):
         )
 
 
-def warn_if_unknown(tokenized, tokenizer):
-    """Warn if the tokenizer maps most tokens to its unknown token: the wrong tokenizer for these texts."""
-    if tokenizer.unk_token_id is None:
+def warn_if_unknown(tokenized, tokenizer, texts=()):
+    """Warn of the wrong tokenizer for these texts: it does not know most tokens, or cuts words into single letters.
+
+    Parameters
+    ----------
+    tokenized : TokenizedTexts
+    tokenizer : transformers tokenizer
+    texts : list of str or list of (str, str), default=()
+        What was tokenised. Without them only unknown tokens are looked at.
+    """
+    special = tokenizer.num_special_tokens_to_add(pair=tokenized.paired)
+    if tokenizer.unk_token_id is not None:
+        content = len(tokenized.ids) - len(tokenized) * special
+        unknown = int((tokenized.ids == tokenizer.unk_token_id).sum())
+        if unknown > 0.5 * max(content, 1):
+            warn(
+                f"SKW013: the tokenizer does not know {unknown} of {content} tokens. Is it the right one for these "
+                "texts?"
+            )
+            return
+    if len(tokenizer) < _SMALL_VOCABULARY:
         return
-    content = len(tokenized.ids) - len(tokenized) * tokenizer.num_special_tokens_to_add()
-    unknown = int((tokenized.ids == tokenizer.unk_token_id).sum())
-    if unknown > 0.5 * max(content, 1):
-        warn(f"SKW013: the tokenizer does not know {unknown} of {content} tokens. Is it the right one for these texts?")
+    pieces, letters = _count_pieces(tokenized.lengths, special, texts)
+    if pieces > _MOST_PIECES_PER_LETTER * max(letters, 1):
+        warn(
+            f"SKW054: the tokenizer cuts these texts into {pieces / max(letters, 1):.1f} pieces for each letter; in a "
+            "language that it knows it is about 0.25. The encoder knows little of them: try one for their language, or "
+            "a multilingual one."
+        )
+
+
+def _count_pieces(lengths, special, texts, most=500):
+    """Tokens and letters of some texts that fit whole.
+
+    Wide characters, as those of Chinese, do not count: there one is a word.
+    """
+    pieces = letters = 0
+    longest = lengths.max() if len(lengths) else 0
+    for i in range(0, len(texts), max(len(texts) // most, 1)):
+        text = texts[i] if isinstance(texts[i], str) else " ".join(texts[i])
+        narrow = sum(not c.isspace() and unicodedata.east_asian_width(c) not in "WF" for c in text)
+        if lengths[i] < longest and narrow == len("".join(text.split())):
+            pieces, letters = pieces + int(lengths[i]) - special, letters + narrow
+    return pieces, letters
 
 
 @dataclass(frozen=True)

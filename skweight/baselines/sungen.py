@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skweight import _engine
+from skweight import _engine, _progress
 from skweight._base import BaseTextClassifier, Weighting
 from skweight._parameters import estimator
 
@@ -85,6 +85,12 @@ class SunGenClassifier(BaseTextClassifier):
     def _needs_real(self):
         return self.outer == "real"
 
+    def _plan(self, n_synthetic, n_real):
+        own = super()._plan(n_synthetic, n_real)
+        outer = n_synthetic * (self.inner_epochs + 3 * _progress.FORWARD)  # a gradient, and two passes along it
+        return {"reading": own["reading"], "weights": self.n_outer_iter * outer, "training": own["training"]}
+
+    @_progress.stage("weights")
     def _weight_rows(self, data, rng):
         import torch
 

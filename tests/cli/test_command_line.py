@@ -29,7 +29,7 @@ def test_fit_then_predict_on_csv_files(method, files, fit, tmp_path, capsys):
     what = "probabilities of the label" if method == "opinion-pool" else "weights"
     assert (f"Highest 5 {what}" in shown) == (f"Lowest 5 {what}" in shown) == (not equal)
     assert ("teaches the encoder" in shown) == (method == "opinion-pool")
-    assert "on 2 rows" in shown
+    assert "on the 2 rows of " in shown
     weights = read(tmp_path / "model" / "weights.csv")
     assert [row["text"] for row in weights] == [row["text"] for row in read(files["synthetic"])]
     assert all(float(row["weight"]) > 0 for row in weights)

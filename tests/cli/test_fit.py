@@ -103,7 +103,7 @@ def test_the_encoder_is_not_overwritten(quick_fit, files, trained, tmp_path, tin
         (
             ["text"],
             [["a film"]],
-            "{test} has no column 'label'; its columns are ['text']. Name the right ones with --l",
+            "{test} has no column 'label'; its columns are ['text']. Name the right ones with --real-l",
         ),
         (["txt", "label"], [["a film", "fresh"]], "{test} has no column 'text', and no pair 'text_a', 'text_b'; its"),
         (["text", "label"], [], "{test} has no rows."),
@@ -137,7 +137,7 @@ def test_labels_of_real_rows_are_checked_too(quick_fit, files, refused):
 def test_rows_without_a_label_are_not_scored_if_they_may_be_left_out(quick_fit, files, capsys):
     write_csv(files["test"], ["text", "label"], [["a film", ""], ["", "fresh"], ["good cast", "fresh"]])
     assert quick_fit("--test", files["test"], "--drop-bad-rows") == 0
-    assert "on 1 rows" in capsys.readouterr().out
+    assert "on the 1 rows of " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("link", [None, os.symlink, os.link])
@@ -178,7 +178,7 @@ def test_the_model_is_saved_before_anything_is_shown_or_scored(quick_fit, files,
     with pytest.raises(BrokenError):
         quick_fit()
     monkeypatch.undo()
-    monkeypatch.setattr(CrossEntropyClassifier, "predict", broken)
+    monkeypatch.setattr(CrossEntropyClassifier, "predict_proba", broken)
     with pytest.raises(BrokenError):
         quick_fit("--test", files["test"], "--overwrite")
     assert CrossEntropyClassifier.from_pretrained(files["model"]).classes_.tolist() == ["fresh", "rotten"]

@@ -71,7 +71,7 @@ def test_a_missing_text_is_named_by_its_row_in_the_file_before_anything_is_predi
     monkeypatch.setattr(BaseTextClassifier, "predict_proba", None)
     source = write_table(tmp_path / "in.parquet", {"text": [*texts(17), None, "a film"]})
     message = refused(predict(text_model, source, tmp_path / "out.csv", "--chunk-rows", 5))
-    assert message.startswith(f"{source}: column 'text' contains a missing value at row 17; drop the row or replace")
+    assert message.startswith(f"{source}: column 'text' contains a missing value at row 17. Fill it in, or take")
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 

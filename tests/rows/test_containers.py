@@ -26,6 +26,23 @@ class Column:
         return self.rows[i]
 
 
+class Dataset:
+    """A Hugging Face data set: indexed by the names of its columns."""
+
+    def __init__(self, **columns):
+        self.columns_ = columns
+
+    @property
+    def column_names(self):
+        return list(self.columns_)
+
+    def __len__(self):
+        return len(next(iter(self.columns_.values())))
+
+    def __getitem__(self, name):
+        return Column(self.columns_[name])
+
+
 @pytest.mark.parametrize(
     "container",
     [
@@ -48,6 +65,7 @@ class Column:
         pytest.param(pa.array, id="pyarrow"),
         pytest.param(lambda X: pa.chunked_array([X[:2], X[2:]]), id="pyarrow chunked"),
         pytest.param(Column, id="data set column"),
+        pytest.param(lambda X: Dataset(text=X), id="data set of one column"),
     ],
 )
 def test_every_container_of_texts_gives_the_same_bits(fit, toy, container):
@@ -64,6 +82,7 @@ def test_every_container_of_texts_gives_the_same_bits(fit, toy, container):
         pytest.param(np.array, id="numpy U"),
         pytest.param(lambda P: pd.DataFrame(P, index=odd_index(len(P))), id="pandas frame"),
         pytest.param(lambda P: pl.DataFrame(P, orient="row"), id="polars frame"),
+        pytest.param(lambda P: Dataset(a=[a for a, _ in P], b=[b for _, b in P]), id="data set of two columns"),
     ],
 )
 def test_every_container_of_pairs_gives_the_same_bits(fit, toy, container):

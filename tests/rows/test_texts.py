@@ -177,6 +177,14 @@ def test_a_whole_data_set_is_refused_with_the_advice_to_pass_a_column(fit):
         fit(X=Dataset())
 
 
+def test_a_dictionary_of_data_sets_is_refused_with_the_advice_to_pass_one(fit):
+    class DatasetDict(dict):
+        column_names = {"train": ["text"]}
+
+    with pytest.raises(TypeError, match=r"^X is a dictionary of data sets: pass one of them, e\.g\. X\['train'\]\.$"):
+        fit(X=DatasetDict(train=[]))
+
+
 # -- missing texts ----------------------------------------------------------------------------------------------------
 
 

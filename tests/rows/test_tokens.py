@@ -142,6 +142,28 @@ def test_texts_in_words_that_the_tokenizer_does_not_know_are_suspicious(tokenize
         warn_if_unknown(tokens, tokenizer)
 
 
+ARABIC = ["فيلم رائع ومؤثر للغاية", "قصة مملة وتمثيل ضعيف"]
+
+
+def test_a_language_that_the_tokenizer_cuts_into_letters_is_suspicious(minilm):
+    tokenizer = AutoTokenizer.from_pretrained(minilm)
+    texts = [*ARABIC, "the longest of the texts, which is left out as it may have been truncated, " * 3]
+    tokens = tokenize(texts, tokenizer, 64, ())
+    with pytest.warns(
+        SkweightWarning, match=r"^SKW054: the tokenizer cuts these texts into (0\.9|1\.0) pieces for each l"
+    ):
+        warn_if_unknown(tokens, tokenizer, texts)
+
+
+@pytest.mark.parametrize(
+    "text", ["un film très émouvant, magnifiquement joué", "Überraschend gut erzählt", "42 + 17 = 59"]
+)
+def test_languages_that_share_the_alphabet_are_not_suspicious(minilm, text):
+    tokenizer = AutoTokenizer.from_pretrained(minilm)
+    texts = [text, "a film " * 50]
+    warn_if_unknown(tokenize(texts, tokenizer, 64, ()), tokenizer, texts)  # a warning would fail the test
+
+
 def test_a_few_unknown_words_are_not_suspicious(tokenizer):
     tokens = tokenize(["good xyzzy plugh", "film plot"], tokenizer, 64, ())
     assert (tokens.ids == tokenizer.unk_token_id).sum() == 2
