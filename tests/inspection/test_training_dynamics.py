@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from helpers import ALL, passthrough
+
+from skweight import DIMPClassifier, OpinionPoolClassifier
+from skweight.inspection import TrainingDynamicsDisplay
+
+HISTORY = [
+    {"train_loss": 0.7, "weight_mean": 1.0, "weight_max": 3.0, "effective_sample_size": 9.0, "seconds": 1.0},
+    {"train_loss": 0.5, "weight_mean": 0.8, "weight_max": 5.0, "effective_sample_size": 7.0, "seconds": 1.0},
+]
+
+
+def curves(display):
+    """What each panel shows: its label, and curves by their labels."""
+    return {
+        panel.get_ylabel(): {line.get_label(): list(line.get_ydata()) for line in panel.lines}
+        for panel in display.plot().axes_
+    }
+
+
+def test_each_quantity_is_drawn_by_epoch():
+    display = TrainingDynamicsDisplay.from_history(HISTORY)
+    assert curves(display) == {
+        "loss (nats per row)": {"training rows, weighted": [0.7, 0.5]},
+        "weight of a row": {"mean": [1.0, 0.8], "largest": [3.0, 5.0]},
+        "effective sample size (rows)": {"(sum of weights)² / sum of squares": [9.0, 7.0]},
+    }
+    for panel in display.axes_:
+        assert panel.get_xlabel() == "epoch"
+        assert list(panel.lines[0].get_xdata()) == [1, 2]
+
+
+def test_the_frame_has_what_is_drawn():
+    assert TrainingDynamicsDisplay.from_history(HISTORY).frame().to_dict("list") == {
+        "epoch": [1, 2],
+        "train_loss": [0.7, 0.5],
+        "weight_mean": [1.0, 0.8],
+        "weight_max": [3.0, 5.0],
+        "effective_sample_size": [9.0, 7.0],
+    }
+
+
+@pytest.fixture(scope="module")
+def rows():
+    X = np.random.RandomState(0).normal(size=(40, 3))
+    return {"X": X, "y": X[:, 0] > 0, "real_X": X[:20], "real_y": X[:20, 0] > 0}
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_it_works_for_every_classifier(cls, rows):
+    clf = passthrough(cls, max_epochs=2).fit(**rows)
+    frame = TrainingDynamicsDisplay.from_estimator(clf).frame()
+    assert frame["train_loss"].tolist() == [epoch["train_loss"] for epoch in clf.history_]
+    assert frame["effective_sample_size"].gt(0).all()
+
+
+def test_with_early_stopping_accuracy_and_the_epoch_that_was_kept_are_shown(rows):
+    clf = passthrough(DIMPClassifier, max_epochs=2, early_stopping=True).fit(**rows)
+    shown = curves(TrainingDynamicsDisplay.from_estimator(clf))
+    accuracy = [epoch["valid_accuracy"] for epoch in clf.history_]
+    assert shown["accuracy on held-out real rows"]["held-out real rows"] == accuracy
+    for panel in shown.values():
+        assert panel["epoch that was kept"] == [0, 1]  # a line from bottom to top
+    assert list(shown["loss (nats per row)"]) == [
+        "training rows, weighted",
+        "held-out real rows",
+        "epoch that was kept",
+    ]
+
+
+def test_a_pool_that_has_trained_no_epoch_is_refused(rows):
+    clf = passthrough(OpinionPoolClassifier, student=False).fit(**rows)
+    with pytest.raises(ValueError, match=r"^The history has no epoch: nothing was trained"):
+        TrainingDynamicsDisplay.from_estimator(clf)
+
+
+def test_an_estimator_without_a_history_is_refused(rows):
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression().fit(rows["X"], rows["y"])
+    with pytest.raises(TypeError, match=r"^LogisticRegression has no history_, and no classifier inside that has"):
+        TrainingDynamicsDisplay.from_estimator(fitted)
