@@ -36,8 +36,8 @@ class ConcentrationDisplay(Display):
         is trained with them, would be another with a few more rows. NaN with 20 rows or fewer, or fewer than five that
         are above the others.
     tail_excess : float
-        Share of the weight of all rows by which those in the tail exceed the largest weight outside. Below 0.01 a Pareto
-        k above 0.7 does no harm: weights that are all near 1 can have one.
+        Share of the weight of all rows by which those in the tail exceed the largest weight outside. Below 0.01, a
+        Pareto k above 0.7 does no harm: weights that are all near 1 can have one.
     ax_, figure_ : matplotlib Axes and Figure
         Set by :meth:`plot`.
 

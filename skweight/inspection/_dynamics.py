@@ -4,7 +4,7 @@ from skweight.inspection._base import BLUE, VERMILION, Display, find_fitted, ink
 
 # What a panel shows, by the label of its axis: keys of the history, and labels of their curves where there are several.
 _PANELS = {
-    "loss\n(nats per row)": {"train_loss": "training rows, weighted", "valid_loss": "held-out real rows"},
+    "loss\n(nats per row)": {"train_loss": "training rows", "valid_loss": "held-out real rows"},
     "accuracy on\nheld-out real rows": {"valid_accuracy": None},
     "weight of a row": {"weight_mean": "mean", "weight_max": "largest"},
     "effective sample\nsize (rows)": {"effective_sample_size": None},
@@ -137,7 +137,8 @@ class TrainingDynamicsDisplay(Display):
             panel.set_xlabel("epoch")
             panel.set_ylabel(title)
             if title.startswith(_FROM_ZERO):
-                panel.set_ylim(bottom=0)
+                panel.set_ylim(0, 1.1 * max(max(columns[name]) for name in names if name in columns))
             if panel.get_legend_handles_labels()[0]:
-                panel.legend(fontsize="small", frameon=False)
+                place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0}
+                panel.legend(fontsize="small", frameon=False, ncols=2, columnspacing=1, **place)
         return drawn

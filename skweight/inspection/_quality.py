@@ -12,9 +12,10 @@ _WEIGHTS = (0.1, 1.0, 10.0)
 class QualityDiversityDisplay(Display):
     r"""Quality of each row, P'(y|x), against its diversity checker's Q(y|x); the weight is their ratio.
 
-    Use :meth:`from_estimator` or :meth:`from_probas`. On logarithmic axes rows of one weight :math:`w = P'/Q` lie on a
-    line; those of the weights 0.1, 1 and 10 are drawn. Rows on the upper left weigh much: the quality checker believes
-    their label, and the diversity checker has not learnt it. Rows on the lower right weigh little.
+    Use :meth:`from_estimator` or :meth:`from_probas`. Both axes are log-odds, which show differences near 0 as well as
+    near 1, where over-confident checkers put most rows. Rows of the weights :math:`w = P'/Q` of 0.1, 1 and 10 lie on
+    the curves drawn. Above the curve of 1 are rows whose label the quality checker believes more than the diversity
+    checker does; far below it those that the real rows contradict.
 
     :meth:`frame` has a row for each row: ``group``, ``quality``, ``diversity`` and ``weight``, their ratio.
 
@@ -170,6 +171,7 @@ class QualityDiversityDisplay(Display):
                 xytext=(3, 3),
                 textcoords="offset points",
                 fontsize="small",
+                bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "alpha": 0.7, "pad": 1},
             )
 
 
@@ -183,5 +185,5 @@ def _place(proba, known):
 
 
 def _name_probability(proba, position=None):
-    """Write a probability: 0.001, 0.5 or 0.999, and 1e-05 beyond."""
-    return f"{proba:g}" if proba < 0.5 else f"{proba:.10g}"
+    """Write a probability: 1e-06, 0.001, 0.5, 0.999 or 1 - 1e-06."""
+    return f"{proba:g}" if proba < 0.9999 else f"1 - {1 - proba:.0e}"

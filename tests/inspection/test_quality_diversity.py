@@ -13,18 +13,20 @@ def points(ax):
     return np.concatenate([np.asarray(drawn.get_offsets()) for drawn in ax.collections])
 
 
-def test_diversity_is_to_the_right_and_quality_is_up_both_on_logarithmic_axes():
+def test_diversity_is_to_the_right_and_quality_is_up_both_as_log_odds():
     ax = QualityDiversityDisplay.from_probas([0.9, 0.02], [0.3, 0.8]).plot().ax_
     assert points(ax).tolist() == [[0.3, 0.9], [0.8, 0.02]]
-    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    assert ax.get_xlabel().startswith("diversity checker's Q(y|x)")
-    assert ax.get_ylabel().startswith("quality checker's P'(y|x)")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("logit", "logit")
+    assert ax.get_xlabel().startswith("diversity Q(y|x)")
+    assert ax.get_ylabel().startswith("quality P'(y|x)")
 
 
-def test_rows_of_the_weights_a_tenth_one_and_ten_lie_on_lines():
-    ax = QualityDiversityDisplay.from_probas([0.9, 0.02], [0.3, 0.8]).plot().ax_
-    ratios = [line.get_ydata() / line.get_xdata() for line in ax.lines]
-    assert np.array(ratios) == pytest.approx(np.array([[0.1, 0.1], [1, 1], [10, 10]]))
+def test_rows_of_the_weights_a_tenth_one_and_ten_lie_on_curves():
+    ax = QualityDiversityDisplay.from_probas([0.9, 0.001], [0.01, 0.8]).plot().ax_
+    assert len(ax.lines) == 3
+    for line, weight in zip(ax.lines, (0.1, 1, 10), strict=True):
+        assert line.get_ydata() == pytest.approx(weight * line.get_xdata())
+        assert len(line.get_xdata()) > 10
     assert [text.get_text() for text in ax.texts] == ["weight 0.1", "weight 1", "weight 10"]
 
 
@@ -38,13 +40,13 @@ def test_groups_have_colours_and_are_counted(legend):
 
 
 def test_no_row_is_left_out_without_a_word(legend):
-    display = QualityDiversityDisplay.from_probas([0.9, 0.0, np.nan, 0.2], [0.5, 0.8, 0.8, 0.1])
+    display = QualityDiversityDisplay.from_probas([0.9, 0.0, np.nan, 0.2, 0.7], [0.5, 0.8, 0.8, 0.1, 1.0])
     ax = display.plot().ax_
-    assert legend(ax)[1:] == ["1 row of unknown probability:\nnot drawn", "1 row of probability 0:\non the edge"]
-    assert points(ax).tolist() == [[0.5, 0.9], [0.8, 0.05], [0.1, 0.2]]  # the edge is at half of the least, 0.1
-    (low, high), (left, right) = ax.get_ylim(), ax.get_xlim()
-    assert low < 0.05 < 1 < high
-    assert (left, right) == (low, high)
+    assert legend(ax)[1:] == ["1 row of unknown probability:\nnot drawn", "2 rows of probability 0 or 1:\non the edge"]
+    bottom, right = ax.get_ylim()[0], ax.get_xlim()[1]
+    assert points(ax).tolist() == [[0.5, 0.9], [0.8, bottom], [0.1, 0.2], [right, 0.7]]
+    assert bottom < 0.2
+    assert right > 0.8
 
 
 def test_the_frame_has_the_weight_of_each_row():
@@ -60,7 +62,7 @@ def test_the_frame_has_the_weight_of_each_row():
 def test_probabilities_of_an_imp_classifier_are_found_in_it():
     X = np.random.RandomState(0).normal(size=(40, 3))
     y = X[:, 0] > 0
-    clf = passthrough(IMPClassifier, max_epochs=1).fit(X, y, real_X=X[:20], real_y=y[:20])
+    clf = passthrough(IMPClassifier, max_epochs=1).fit(X, y, real_X=X[:20] + 0.1, real_y=y[:20])
     display = QualityDiversityDisplay.from_estimator(clf)
     assert display.frame()["weight"].to_numpy() == pytest.approx(clf.sample_weight_)
 
@@ -83,7 +85,7 @@ def test_a_classifier_without_both_is_told_which_has_them(build, missing):
     X = np.random.RandomState(0).normal(size=(40, 3))
     y = X[:, 0] > 0
     estimator = build()
-    estimator.fit(X, y, **({} if isinstance(estimator, GridSearchCV) else {"real_X": X[:20], "real_y": y[:20]}))
+    estimator.fit(X, y, **({} if isinstance(estimator, GridSearchCV) else {"real_X": X[:20] + 0.1, "real_y": y[:20]}))
     with pytest.raises(TypeError) as error:
         QualityDiversityDisplay.from_estimator(estimator)
     assert str(error.value) == (

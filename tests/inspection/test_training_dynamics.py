@@ -12,9 +12,9 @@ HISTORY = [
 
 
 def curves(display):
-    """What each panel shows: its label, and curves by their labels."""
+    """What each panel shows: its label, and its curves."""
     return {
-        panel.get_ylabel(): {line.get_label(): list(line.get_ydata()) for line in panel.lines}
+        panel.get_ylabel().replace("\n", " "): [list(line.get_ydata()) for line in panel.lines]
         for panel in display.plot().axes_
     }
 
@@ -22,9 +22,9 @@ def curves(display):
 def test_each_quantity_is_drawn_by_epoch():
     display = TrainingDynamicsDisplay.from_history(HISTORY)
     assert curves(display) == {
-        "loss (nats per row)": {"training rows, weighted": [0.7, 0.5]},
-        "weight of a row": {"mean": [1.0, 0.8], "largest": [3.0, 5.0]},
-        "effective sample size (rows)": {"(sum of weights)² / sum of squares": [9.0, 7.0]},
+        "loss (nats per row)": [[0.7, 0.5]],
+        "weight of a row": [[1.0, 0.8], [3.0, 5.0]],
+        "effective sample size (rows)": [[9.0, 7.0]],
     }
     for panel in display.axes_:
         assert panel.get_xlabel() == "epoch"
@@ -44,7 +44,7 @@ def test_the_frame_has_what_is_drawn():
 @pytest.fixture(scope="module")
 def rows():
     X = np.random.RandomState(0).normal(size=(40, 3))
-    return {"X": X, "y": X[:, 0] > 0, "real_X": X[:20], "real_y": X[:20, 0] > 0}
+    return {"X": X, "y": X[:, 0] > 0, "real_X": X[:20] + 0.1, "real_y": X[:20, 0] > 0}
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -55,18 +55,21 @@ def test_it_works_for_every_classifier(cls, rows):
     assert frame["effective_sample_size"].gt(0).all()
 
 
-def test_with_early_stopping_accuracy_and_the_epoch_that_was_kept_are_shown(rows):
+def test_with_early_stopping_accuracy_and_the_epoch_that_was_kept_are_shown(rows, legend):
     clf = passthrough(DIMPClassifier, max_epochs=2, early_stopping=True).fit(**rows)
-    shown = curves(TrainingDynamicsDisplay.from_estimator(clf))
-    accuracy = [epoch["valid_accuracy"] for epoch in clf.history_]
-    assert shown["accuracy on held-out real rows"]["held-out real rows"] == accuracy
-    for panel in shown.values():
-        assert panel["epoch that was kept"] == [0, 1]  # a line from bottom to top
-    assert list(shown["loss (nats per row)"]) == [
-        "training rows, weighted",
-        "held-out real rows",
-        "epoch that was kept",
-    ]
+    display = TrainingDynamicsDisplay.from_estimator(clf)
+    shown = curves(display)
+    assert shown["accuracy on held-out real rows"][0] == [epoch["valid_accuracy"] for epoch in clf.history_]
+    for panel in display.axes_:
+        assert list(panel.lines[-1].get_xdata()) == [clf.best_epoch_] * 2
+    loss, _, weight, _ = display.axes_
+    assert legend(loss) == ["training rows", "held-out real rows", "epoch that was kept"]
+    assert legend(weight) == ["mean", "largest"]
+
+
+def test_axes_of_weights_begin_at_zero():
+    _, weight, size = TrainingDynamicsDisplay.from_history(HISTORY).plot().axes_
+    assert weight.get_ylim()[0] == size.get_ylim()[0] == 0
 
 
 def test_a_pool_that_has_trained_no_epoch_is_refused(rows):

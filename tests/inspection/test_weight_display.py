@@ -148,8 +148,8 @@ def test_colour_says_on_which_side_of_the_overall_mean_a_group_is_and_the_legend
     assert heavy == heaviest != light  # the means are 0.25, 2.5 and 4.5, that of all rows is 2.42
     legend = ax.get_legend()
     told = dict(zip((text.get_text() for text in legend.get_texts()), legend.legend_handles, strict=True))
-    assert told["middle half of a group that weighs more than the average row"].get_facecolor() == heavy
-    assert told["middle half of a group that weighs less"].get_facecolor() == light
+    assert told["middle half of a group above the mean of all rows"].get_facecolor() == heavy
+    assert told["middle half of a group below it"].get_facecolor() == light
 
 
 def test_one_group_has_one_colour_and_is_compared_with_nothing():
@@ -159,7 +159,7 @@ def test_one_group_has_one_colour_and_is_compared_with_nothing():
 
 def test_the_mean_of_each_group_stands_beside_it():
     ax = drawn([1.0, 3.0, 0.0, 0.5], groups=["b", "b", "a", "a"])
-    assert [text.get_text() for text in ax.texts] == ["0.25", "2", "mean"]
+    assert [text.get_text() for text in ax.texts] == ["0.250", "2.00", "mean"]
 
 
 def test_a_name_of_a_group_is_shown_as_it_is():
