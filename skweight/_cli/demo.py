@@ -144,7 +144,7 @@ def _draw(path, scores, error, imp, reviews):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
     _draw_scores(left, scores, error)
     _display(imp, reviews).plot(right)
-    right.set_title("What IMP-Loss lets each kind of LLM-written row weigh")
+    right.set_title("IMP-Loss: weight of each kind of LLM-written row")
     figure.savefig(path, dpi=120, metadata={"Title": "skweight demo: accuracy by method, IMP weights by kind of row"})
     plt.close(figure)
 

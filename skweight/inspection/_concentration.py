@@ -148,7 +148,7 @@ class ConcentrationDisplay(Display):
         if k <= _TRUSTED:
             verdict = "not above 0.7, so the mean of the weights is stable"
         elif self.tail_excess < _NEGLIGIBLE:
-            verdict = f"a heavy tail, but it adds only {self.tail_excess:.1%} to the weight"
+            verdict = "a heavy tail, which adds less than 1% to the weight, so that it does no harm"
         return f"Pareto k of the largest weights {k:.2f}: {verdict}"
 
     def _figure_size(self):

@@ -218,15 +218,12 @@ class ReliabilityDisplay(Display):
                     label=label,
                 )
             )
-        curves = self.curves.values()
-        ax.set_xlim(_tenth_below(min(curve.confidence.min() for curve in curves)), 1.01)
-        ax.set_ylim(_tenth_below(min((curve.accuracy - curve.standard_error).min() for curve in curves)), 1.01)
+        least = min(min(*curve.confidence, *(curve.accuracy - curve.standard_error)) for curve in self.curves.values())
+        lowest = max(np.floor(10 * least) / 10, 0)
+        ax.set_xlim(lowest, 1.01)
+        ax.set_ylim(lowest, 1.01)
         for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter(PercentFormatter(1))
+            axis.set_major_formatter(PercentFormatter(1, decimals=0))
         ax.set_xlabel("confidence: mean probability of the predicted class, in bins of equal numbers of rows")
         ax.set_ylabel("accuracy on real rows (bars: ± one standard error)")
         legend_below(ax, handles, columns=1)
-
-
-def _tenth_below(share):
-    return max(np.floor(10 * share) / 10, 0)

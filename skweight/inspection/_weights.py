@@ -149,11 +149,14 @@ class WeightDisplay(Display):
         names = [f"{shorten(row['group'])} ({row['rows']})" for row in rows]
         ax.set_yticks(range(1, len(rows) + 1), names, parse_math=False)
         ax.set_xlabel("weight of a row")
-        beside = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "center", "fontsize": "small"}
         for place, row in enumerate(rows, start=1):
-            ax.text(1.1, place, f"{row['mean_weight']:#.3g}", **beside)
-        ax.text(1.1, len(rows) + 0.8, "mean", **beside)
+            self._note(ax, f"{row['mean_weight']:#.3g}", (1, place), ax.get_yaxis_transform(), (8, 0), "center")
+        self._note(ax, "mean", (1, 0), ax.transAxes, (8, -4), "top")
         legend_below(ax, self._legend(ax, compared=len(rows) > 1), columns=2)
+
+    def _note(self, ax, text, place, coordinates, offset, align):
+        options = {"textcoords": "offset points", "annotation_clip": False, "va": align, "fontsize": "small"}
+        ax.annotate(text, place, offset, xycoords=coordinates, **options)
 
     def _scale(self, ax):
         """Choose a logarithmic axis, with a place for rows that weigh nothing if there are such."""

@@ -80,7 +80,7 @@ def test_a_heavy_tail_that_adds_next_to_nothing_is_no_reason_for_mistrust(legend
     tail = np.sort(weights)[-135:]  # 3 sqrt(2000) = 134.2
     assert display.tail_excess == pytest.approx((tail - np.sort(weights)[-136]).sum() / weights.sum())
     assert display.pareto_k > 0.7
-    assert "a heavy tail, but it adds only" in legend(display.plot().ax_)[-1]
+    assert "a heavy tail, which adds less than 1% to the weight" in legend(display.plot().ax_)[-1]
 
 
 # -- the tail ---------------------------------------------------------------------------------------------------------
