@@ -3,7 +3,7 @@
 from skweight.inspection._base import BLUE, VERMILION, Display, find_fitted, ink, panels
 
 # What a panel shows, by the label of its axis: keys of the history, and labels of their curves where there are several.
-_PANELS = {
+_PANELS: dict[str, dict] = {
     "loss\n(nats per row)": {"train_loss": "training rows", "valid_loss": "held-out real rows"},
     "accuracy on\nheld-out real rows": {"valid_accuracy": None},
     "weight of a row": {"weight_mean": "mean", "weight_max": "largest"},

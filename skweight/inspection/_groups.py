@@ -127,7 +127,7 @@ def group_legend(ax, styles, further=(), notes=()):
     """
     from matplotlib.lines import Line2D
 
-    options = {"linestyle": "none", "markeredgewidth": 0, "markersize": 6}
+    options: dict = {"linestyle": "none", "markeredgewidth": 0, "markersize": 6}
     handles = [
         Line2D([], [], color=style.colour, marker=style.marker, label=style.label, **options) for style in styles
     ]

@@ -106,14 +106,13 @@ class MapDisplay(Display):
                 f"{type(projection).__name__}.fit_transform returned an array of shape {places.shape}; a map needs two "
                 "columns."
             )
+        names = [f"{type(projection).__name__}, {which} column" for which in ("first", "second")]
         if own:
             first, second = projection.explained_variance_ratio_
-            names = (
+            names = [
                 f"first principal component ({first:.0%} of the variance)",
                 f"second principal component ({second:.0%})",
-            )
-        else:
-            names = tuple(f"{type(projection).__name__}, {which} column" for which in ("first", "second"))
+            ]
         synthetic, real = places[: len(features), :2], places[len(features) :, :2]
         return cls(synthetic, real, weights, groups, names)
 

@@ -149,7 +149,8 @@ class QualityDiversityDisplay(Display):
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(_name_probability)
             axis.set_minor_formatter("")
-        self._draw_lines(ax, expit(np.linspace(*logit(x_ends), 200)), y_ends)
+        left, right = logit(x_ends)
+        self._draw_lines(ax, expit(np.linspace(left, right, 200)), y_ends)
         certain = known & np.any([(proba == end) for proba in (self.quality, self.diversity) for end in (0, 1)], axis=0)
         special = {"of unknown probability:\nnot drawn": ~known, "of probability 0 or 1:\non the edge": certain}
         counts = {what: rows.sum() for what, rows in special.items() if rows.any()}

@@ -188,7 +188,7 @@ class WeightDisplay(Display):
             Line2D([], [], **nothing, marker=".", markersize=3, label="rows beyond the whiskers"),
             Line2D([], [], **nothing, marker="|", markeredgewidth=2, markersize=9, label="median"),
             Line2D([], [], linestyle="none", **_mean_marker(ax), label="mean of the group"),
-            Line2D([], [], color=colour, linestyle="--", linewidth=1, label="1, as in training without weights"),
+            Line2D([], [], color=colour, linestyle="--", linewidth=1, label="1, as without weighting"),
             *([average] if compared else []),
         ]
 
