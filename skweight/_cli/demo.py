@@ -126,22 +126,54 @@ def _display(classifier, reviews):
     return WeightDisplay.from_estimator(classifier, groups=[kind.replace("_", " ") for kind in reviews.kind.tolist()])
 
 
+_SHORT = {
+    "opinion pool": "both, opinion pool",
+    "real rows only": "real rows alone",
+    "cross-entropy": "LLM rows, cross-entropy",
+    "IMP": "LLM rows, IMP-Loss",
+    "DIMP": "LLM rows, DIMP-Loss",
+}
+
+
 def _draw(path, scores, error, imp, reviews):
     import matplotlib
 
     matplotlib.use("Agg")  # a file, never a window
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    names = list(scores)[::-1]
-    colours = ["#0072B2" if name in ("opinion pool", "IMP", "DIMP") else "#999999" for name in names]
-    left.barh(names, [scores[name] for name in names], xerr=error, color=colours, error_kw={"capsize": 3})
-    for i, name in enumerate(names):
-        left.text(scores[name] + error + 0.005, i, f"{scores[name]:.3f}", va="center")
-    left.set_xlim(0.5, max(scores.values()) + error + 0.05)  # from the accuracy of a coin
-    left.set_xlabel("accuracy on real film reviews (bar: one standard error)")
-    left.set_title("Accuracy by what the classifier was trained on")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+    _draw_scores(left, scores, error)
     _display(imp, reviews).plot(right)
-    right.set_title("What IMP-Loss made of them")
+    right.set_title("IMP-Loss: weight of each kind of LLM-written row")
     figure.savefig(path, dpi=120, metadata={"Title": "skweight demo: accuracy by method, IMP weights by kind of row"})
     plt.close(figure)
+
+
+def _draw_scores(ax, scores, error):
+    """Draw accuracies as bars from 0, in colours that say what a classifier was trained on."""
+    from matplotlib.patches import Patch
+
+    from skweight.inspection._base import GREEN, GREY, ORANGE, ink, legend_below
+
+    kinds = {
+        GREEN: "LLM-written rows, weighted or pooled by skweight",
+        ORANGE: "LLM-written rows as they are",
+        GREY: "no LLM-written rows",
+    }
+    own = {"real rows only": GREY, "cross-entropy": ORANGE}
+    names = list(scores)[::-1]
+    values = [scores[name] for name in names]
+    ax.barh(
+        [_SHORT[name] for name in names],
+        values,
+        xerr=error,
+        color=[own.get(name, GREEN) for name in names],
+        error_kw={"ecolor": ink(ax), "capsize": 3},
+    )
+    for i, value in enumerate(values):
+        ax.text(value + error + 0.015, i, f"{value:.3f}", va="center")
+    coin = ax.axvline(0.5, color=ink(ax), linestyle=":", linewidth=1, label="a coin: 0.5")
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("accuracy on real film reviews (bar: ± one standard error)")
+    ax.set_title("Accuracy by what a classifier was trained on")
+    legend_below(ax, [*(Patch(color=colour, label=label) for colour, label in kinds.items()), coin], columns=1)

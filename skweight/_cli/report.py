@@ -10,9 +10,7 @@ from skweight._cli.terminal import show
 def add_arguments(parser):
     """Add the arguments of this command."""
     parser.add_argument("model", type=Path, metavar="DIR", help="folder that `fit --save` wrote")
-    parser.add_argument(
-        "synthetic", type=Path, help="LLM-written rows that it was fitted on, in a file of any kind that fit reads"
-    )
+    parser.add_argument("synthetic", type=Path, help="LLM-written rows that it was fitted on")
     parser.add_argument("--real", type=Path, help="real rows")
     parser.add_argument("--test", type=Path, help="further real rows, which should not be among the others")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a page, .html, that sorts and filters the rows")

@@ -14,7 +14,7 @@ from skweight._pools import OpinionPool
 from skweight._rows.rows import CheckedRows, check_data, few_of_each_class
 from skweight._rows.values import is_missing
 from skweight._weights import class_proba, smooth_proba
-from skweight.inspection import _inside
+from skweight.inspection._base import inside
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _classifier_inside(estimator, *data):
         check_is_fitted(inner)
         if isinstance(inner, Pipeline) and len(inner) > 1:
             data = tuple(None if X is None else inner[:-1].transform(X) for X in data)
-        inner = _inside(inner)
+        inner = inside(inner)
         if inner is None:
             raise TypeError(f"{type(estimator).__name__} has no sample_weight_, and no classifier inside that has.")
     return inner, data

@@ -6,7 +6,9 @@ from skweight._copies import plain_form
 from skweight._rows.labels import check_labels
 from skweight._rows.texts import to_rows
 from skweight._rows.values import spell
-from skweight.datasets._tables import check_columns, defuse, open_csv
+from skweight.datasets._columns import check_columns
+from skweight.datasets._formulas import defuse
+from skweight.datasets._tables import open_table
 
 _AFTER_TEXT = ["label", "suggested", "probability", "keep"]
 
@@ -99,13 +101,14 @@ def read_relabelling(path, X, y):
         new[missing] = None
     spelled = {str(label): label for label in np.unique(labels).tolist()}
     seen: set[int] = set()
-    with open_csv(path) as (columns, lines):
+    with open_table(path) as table:
+        columns = table.columns
         check_columns(path, columns, ["row", *(name for name in _AFTER_TEXT if name != "probability")], "its header")
         texts = [name for name in ("text", "text_a", "text_b") if name in columns]
         rows = to_rows(X) if texts else X
         if len(rows) != len(labels):
             raise ValueError(f"X has {len(rows)} rows but y has {len(labels)}.")
-        for line in lines:
+        for line in (line for chunk in table.chunks(columns) for line in zip(*chunk, strict=True)):
             cells = dict(zip(columns, line, strict=True))
             i = _row_number(path, cells["row"], len(labels))
             if i in seen:

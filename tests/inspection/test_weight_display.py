@@ -1,5 +1,3 @@
-import sys
-
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -144,55 +142,30 @@ def test_rows_that_weigh_nothing_have_a_place_on_the_axis():
     drawn([0.0, 0.0])
 
 
-def test_colour_says_on_which_side_of_one_the_median_is_and_the_picture_says_so():
+def test_colour_says_on_which_side_of_the_overall_mean_a_group_is_and_the_legend_says_so():
     ax = drawn([0.2, 0.3, 2.0, 3.0, 4.0, 5.0], groups=list("aabbcc"))
-    assert len({patch.get_facecolor() for patch in ax.patches}) == 2
     light, heavy, heaviest = (patch.get_facecolor() for patch in ax.patches)
-    assert heavy == heaviest != light
-    assert "blue: median above 1; orange: below" in ax.get_xlabel()
+    assert heavy == heaviest != light  # the means are 0.25, 2.5 and 4.5, that of all rows is 2.42
+    legend = ax.get_legend()
+    told = dict(zip((text.get_text() for text in legend.get_texts()), legend.legend_handles, strict=True))
+    assert told["middle half of a group above the mean of all rows"].get_facecolor() == heavy
+    assert told["middle half of a group below it"].get_facecolor() == light
+
+
+def test_one_group_has_one_colour_and_is_compared_with_nothing():
+    ax = drawn([0.2, 2.0, 3.0])
+    assert ax.get_legend().get_texts()[0].get_text() == "box: middle half of the rows"
+
+
+def test_the_mean_of_each_group_stands_beside_it():
+    ax = drawn([1.0, 3.0, 0.0, 0.5], groups=["b", "b", "a", "a"])
+    assert [text.get_text() for text in ax.texts] == ["0.250", "2.00", "mean"]
 
 
 def test_a_name_of_a_group_is_shown_as_it_is():
     ax = drawn([1.0, 2.0], groups=["$x_1", "<b>"])
     ax.figure.canvas.draw()
     assert [label.get_text() for label in ax.get_yticklabels()] == ["$x_1 (1)", "<b> (1)"]
-
-
-# -- notebooks and terminals ------------------------------------------------------------------------------------------
-
-
-def test_a_notebook_shows_the_picture_and_a_terminal_the_table():
-    display = WeightDisplay.from_weights([1.5, 1.3, 0.2], groups=["a", "a", "<script>"])
-    assert display._repr_png_().startswith(b"\x89PNG")
-    page = display._repr_html_()
-    assert page.startswith("<img ")
-    assert 'src="data:image/png;base64,' in page
-    assert "&lt;script&gt;" in page
-    assert "<script>" not in page
-    assert repr(display).splitlines()[1].split() == ["a", "2", "1.400", "1.400", "2.0"]
-
-
-def test_a_notebook_that_shows_the_figure_does_not_get_the_picture_twice():
-    import matplotlib.pyplot as plt
-
-    before = plt.get_fignums()
-    display = WeightDisplay.from_weights([1.0, 2.0])
-    display._repr_html_()
-    assert plt.get_fignums() == before
-    plt.close(display.plot().figure_)
-    assert display._repr_png_() is None
-    assert display._repr_html_() is None
-
-
-def test_without_matplotlib_a_notebook_shows_the_table(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert WeightDisplay.from_weights([1.0])._repr_html_() is None
-
-
-def test_missing_matplotlib_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r'pip install "skweight\[plot\]"'):
-        WeightDisplay.from_weights([1.0]).plot()
 
 
 def test_extreme_rows_are_the_heaviest_and_the_lightest():
