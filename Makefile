@@ -21,7 +21,9 @@ lint: $(VENV)/.installed
 
 # Warnings are errors. The gallery's examples run in it, on the demo's data.
 docs: $(VENV)/.docs
-	$(BIN)/python -m sphinx -b html -d docs/_build/doctrees -W --keep-going --quiet docs docs/_build/html
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false TQDM_DISABLE=1 \
+		$(BIN)/python -m sphinx -b html -d docs/_build/doctrees -W --keep-going --quiet \
+		docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
 $(VENV)/.docs: $(VENV)/.installed

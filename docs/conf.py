@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import matplotlib
+from docutils import nodes
 
 DOCS = Path(__file__).parent
 EXAMPLES = DOCS.parent / "examples"
@@ -46,6 +47,7 @@ suppress_warnings = ["config.cache"]
 # -- API reference ----------------------------------------------------------------------------------------------------
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say more
 numpydoc_show_class_members = False  # the templates list them
 nitpicky = True
@@ -56,16 +58,9 @@ nitpick_ignore_regex = [
     ("py:class", r"[^.]*"),
 ]
 
+text_sectionchars = "=-~^"  # the underlines of Markdown, for the pages that markdown_pages writes
+
 # -- gallery ----------------------------------------------------------------------------------------------------------
-
-# Shown first, in this order; any other example follows by its file's name.
-_FIRST = ["first_classifier", "which_rows_helped", "search", "several_generators", "pairs", "imbalanced", "any_model"]
-
-
-def example_order(name):
-    """Sort key of an example's file."""
-    stem = name.removesuffix(".py").removeprefix("plot_")
-    return (_FIRST.index(stem) if stem in _FIRST else len(_FIRST), stem)
 
 
 def _can_run(path):
@@ -81,10 +76,11 @@ _RUN = [path.name for path in sorted(EXAMPLES.glob("plot_*.py")) if _can_run(pat
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "within_subsection_order": "conf.example_order",
+    "within_subsection_order": "gallery_order.key",
     "filename_pattern": "|".join(map(re.escape, _RUN)) or "$^",
     "ignore_pattern": r"(__init__|film_reviews)\.py",
     "abort_on_example_error": True,
+    "parallel": 2,  # processes of one thread each, as in the tests
     "backreferences_dir": "api/backreferences",
     "doc_module": ("skweight",),
     "download_all_examples": False,
@@ -110,9 +106,22 @@ html_theme_options = {
     "show_prev_next": False,
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"index": [], "**": ["page-toc"]},
     "footer_start": ["copyright"],
     "footer_end": [],
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+
+
+def _mark_numbers(app, doctree):
+    """Give tables of short cells a class of their own, for the style sheet."""
+    for table in doctree.findall(nodes.table):
+        cells = [entry for row in table.findall(nodes.row) for entry in list(row)[1:]]
+        if all(len(cell.astext()) < 25 for cell in cells):
+            table["classes"].append("numbers")
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.connect("doctree-read", _mark_numbers)

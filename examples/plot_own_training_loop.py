@@ -6,41 +6,46 @@ The losses are torch modules, and need nothing else of this package. Here they t
 """
 
 # %%
-# Each row brings its class, and the logarithm of the probability that a quality checker gives to it. The checker is
-# a bag of words fitted on the real rows.
+# Each row brings its class, and the logarithm of the probability that a quality checker gives to it. Here the rows are
+# embeddings, and the checker is a logistic regression on the real ones.
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import TfidfVectorizer
+import transformers
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from skweight import label_proba, smooth_proba
-from skweight.datasets import fetch_film_sentences, load_film_reviews
-from skweight.losses import DIMPLoss, QualityLoss, WeightedCrossEntropy
+from skweight import label_proba
+from skweight.datasets import fetch_film_sentences, load_film_reviews, minilm_folder
+from skweight.losses import DIMPLoss, QualityLoss, WeightedCrossEntropy, WeightedLoss
+
+
+def embed(texts):
+    """Mean of an encoder's last layer over the tokens of each text; three of its six layers, to be quick."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(minilm_folder())
+    encoder = transformers.AutoModel.from_pretrained(minilm_folder(), num_hidden_layers=3).eval()
+    with torch.inference_mode():
+        hidden = [encoder(**tokenizer(text, return_tensors="pt")).last_hidden_state[0] for text in texts]
+    return np.stack([layer.mean(dim=0).numpy() for layer in hidden])
+
 
 synthetic = load_film_reviews()
-real = fetch_film_sentences(n_real=300, n_test=1000)
-words = TfidfVectorizer(sublinear_tf=True, min_df=2).fit([*synthetic.X, *real.real_X])
-checker = LogisticRegression(C=10.0).fit(words.transform(real.real_X), real.real_y)
-proba = label_proba(checker, words.transform(synthetic.X), synthetic.y)
-quality = smooth_proba(proba, 0.1, 2)  # a checker of 300 rows is too sure of itself
-
-X, test_X = (
-    torch.tensor(words.transform(texts).toarray(), dtype=torch.float32) for texts in (synthetic.X, real.test_X)
-)
+real = fetch_film_sentences(n_real=300, n_test=500)
+X, real_X, test_X = embed(synthetic.X), embed(real.real_X), embed(real.test_X)
+checker = LogisticRegression(C=0.1, max_iter=500).fit(real_X, real.real_y)
+log_quality = torch.tensor(np.log(label_proba(checker, X, synthetic.y)), dtype=torch.float32)
 target = torch.tensor(np.searchsorted(checker.classes_, synthetic.y))
-log_quality = torch.tensor(np.log(quality), dtype=torch.float32)
+X, test_X = torch.tensor(X), torch.tensor(test_X)
 
 # %%
 # The loop. A loss takes the logits, the classes and the columns that it reads, and returns one number. Weights are
 # computed from this very forward pass, and no gradient flows through them.
 
 
-def train(loss, epochs=8):
+def train(loss, epochs=5):
     """Train a small network; return its accuracy on real rows."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(X.shape[1], 64), nn.ReLU(), nn.Dropout(0.3), nn.Linear(64, 2))
+    model = nn.Sequential(nn.Linear(X.shape[1], 32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 2))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(epochs):
         for batch in torch.randperm(len(X)).split(32):
@@ -58,9 +63,7 @@ for loss in (WeightedCrossEntropy(), QualityLoss(normalize="batch"), DIMPLoss(cl
     print(f"{loss!r:<55} {train(loss):.3f}")
 
 # %%
-# A loss of your own states what a row weighs:
-
-from skweight.losses import WeightedLoss
+# A loss of your own states the weight of a row:
 
 
 class TrustedOnly(WeightedLoss):

@@ -14,7 +14,7 @@ class CrossEntropyClassifier(BaseTextClassifier):
     Attributes
     ----------
     sample_weight_ : ndarray of shape (n_samples,)
-        What each row weighed: 1, or its share of the ``sample_weight`` passed to `fit`.
+        The weight of each row: 1, or its share of the ``sample_weight`` passed to `fit`.
 
     Examples
     --------

@@ -64,6 +64,7 @@ def _check(app, error):
 
 def setup(app):
     """Register with Sphinx."""
+    app.setup_extension("sphinx.ext.autodoc")
     app.connect("config-inited", _write_page)
     app.connect("autodoc-skip-member", _skip_inherited)
     app.connect("build-finished", _check)

@@ -81,24 +81,31 @@ def _write(app, error):
         return
     from sphinx.builders.text import TextBuilder
     from sphinx.util.logging import getLogger
+    from sphinx.writers.text import TextTranslator
+
+    class Translator(TextTranslator):
+        def unknown_visit(self, node):
+            """Go on with what is inside of cards and the like, which only HTML knows."""
+
+        unknown_departure = unknown_visit
+
+    class Builder(TextBuilder):
+        default_translator_class = Translator
+        out_suffix = ".md"
 
     out, docs = Path(app.outdir), Path(app.srcdir)
-    text = TextBuilder(app, app.env)
+    text = Builder(app, app.env)
     text.init()
-    text.prepare_writing(set())
     for name in sorted(app.env.found_docs):
-        source, target = Path(app.env.doc2path(name)), out / f"{name}.md"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        source = Path(app.env.doc2path(name))
         content = source.read_text(encoding="utf-8")
         # A page in plain Markdown is its own; one with directives, or generated, is written as Sphinx resolves it.
         if source.suffix != ".md" or re.search(r"^(```|:::+)\{", content, re.MULTILINE):
-            from docutils.io import StringOutput
-
-            text.current_docname = name
-            writer = text.writer
-            writer.write(app.env.get_and_resolve_doctree(name, text), StringOutput(encoding="unicode"))
-            content = writer.output
-        target.write_text(content, encoding="utf-8")
+            text.write_doc(name, app.env.get_and_resolve_doctree(name, text))
+        else:
+            target = out / f"{name}.md"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content, encoding="utf-8")
     listing = llms_txt(docs)
     (out / "llms.txt").write_text(listing, encoding="utf-8")
     for path in re.findall(r"\]\(([^)]+\.md)\):", listing):
