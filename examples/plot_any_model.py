@@ -23,7 +23,8 @@ from skweight.datasets import fetch_film_sentences, load_film_reviews, minilm_fo
 def embed(texts):
     """Mean of an encoder's last layer over the tokens of each text; three of its six layers, to be quick."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(minilm_folder())
-    encoder = transformers.AutoModel.from_pretrained(minilm_folder(), num_hidden_layers=3).eval()
+    encoder = transformers.AutoModel.from_pretrained(minilm_folder()).eval()
+    encoder.encoder.layer = encoder.encoder.layer[:3]
     with torch.inference_mode():
         hidden = [encoder(**tokenizer(text, return_tensors="pt")).last_hidden_state[0] for text in texts]
     return np.stack([layer.mean(dim=0).numpy() for layer in hidden])

@@ -2,15 +2,14 @@
 Pairs of texts
 ==============
 
-A row may be a pair: two sentences, a question and an answer. Here the question is whether two sentences are about the
-same film.
+A row may be a pair: two sentences, a question and an answer. Here the question is whether two halves of a sentence
+belong together.
 """
 
 # %%
-# A pair is a tuple of two texts. Everything else stays as it is: ``fit``, checkers, weights, saved models. Real
-# pairs are made from sentences of critics, whose film is known.
-
-from difflib import SequenceMatcher
+# A pair is a tuple of two texts. Everything else stays as it is: ``fit``, checkers, weights, saved models. The
+# pairs are made from long sentences, cut in the middle. In every other pair the second half comes from another
+# sentence.
 
 import numpy as np
 
@@ -18,40 +17,28 @@ from skweight import OpinionPoolClassifier
 from skweight.datasets import fetch_film_sentences, load_film_reviews, minilm_folder
 
 
-def film_pairs(texts, films, n, rng):
-    """Pairs of sentences, half of them about the same film."""
-    by_film = {film: np.flatnonzero(films == film) for film in np.unique(films)}
-    several = [film for film, rows in by_film.items() if len(rows) > 1]
-    pairs, labels = [], []
-    for i in range(n):
-        if i % 2:
-            first, second = rng.choice(by_film[several[rng.integers(len(several))]], size=2, replace=False)
-        else:
-            first, second = (rng.choice(by_film[film]) for film in rng.choice(list(by_film), size=2, replace=False))
-        pairs.append((texts[first], texts[second]))
-        labels.append("same" if i % 2 else "other")
-    return pairs, np.array(labels)
+def cut(texts, n):
+    """Pairs of halves, and whether they belong together."""
+    words = [text.split() for text in texts]
+    long = [(row[: len(row) // 2], row[len(row) // 2 :]) for row in words if len(row) >= 14][:n]
+    pairs = [(" ".join(long[i][0]), " ".join(long[i - i % 2][1])) for i in range(len(long))]
+    return pairs, np.where(np.arange(len(pairs)) % 2, "apart", "together")
 
 
-rng = np.random.default_rng(0)
-sentences = fetch_film_sentences(n_real=2500, n_test=2500)
-real_X, real_y = film_pairs(sentences.real_X, sentences.real_film, 300, rng)
-test_X, test_y = film_pairs(sentences.test_X, sentences.test_film, 600, rng)
-for pair, label in zip(real_X[1:4:2], real_y[1:4:2], strict=True):
+sentences = fetch_film_sentences(n_real=600, n_test=1000)
+real_X, real_y = cut(sentences.real_X, 300)
+test_X, test_y = cut(sentences.test_X, 400)
+for pair, label in zip(real_X[:2], real_y, strict=False):
     print(label, *pair, sep="\n   ")
 
 # %%
-# The synthetic pairs are what a hasty prompt gives: a review and its near copy count as "same", and two reviews at
-# random as "other". These are far too easy, which is the usual flaw of generated pairs.
+# The synthetic pairs come from the language model's reviews. A model that labels pairs makes mistakes: here a
+# quarter of the labels is wrong.
 
 reviews = load_film_reviews()
-synth_X, synth_y = [], []
-copies = np.flatnonzero(reviews.kind == "near_duplicate")
-for copy in copies:
-    window = [i for i in range(max(0, copy - 220), copy) if reviews.kind[i] != "near_duplicate"]
-    original = max(window, key=lambda i: SequenceMatcher(None, reviews.X[i], reviews.X[copy]).quick_ratio())
-    synth_X += [(reviews.X[original], reviews.X[copy]), (reviews.X[rng.choice(window)], reviews.X[copy])]
-    synth_y += ["same", "other"]
+synth_X, right = cut(reviews.X, 600)
+wrong = np.random.default_rng(0).random(len(right)) < 0.25
+synth_y = np.where(wrong, np.where(right == "apart", "together", "apart"), right)
 
 # %%
 # The frozen experts compare the embeddings of the two sides: how they differ, and what they share.
@@ -62,10 +49,12 @@ for name, score in clf.scores_.items():
     print(
         f"{name:<10} accuracy {score['accuracy']:.3f} ± {score['accuracy_se']:.3f}   log-loss {score['log_loss']:.2f}"
     )
-print(f"trust: {dict(zip(clf.experts_, clf.coef_.round(2).tolist(), strict=True))}")
 print(f"test accuracy of the pool: {clf.score(test_X, test_y):.3f}")
+print(
+    f"weights: wrong labels {clf.sample_weight_[wrong].mean():.2f}, right ones {clf.sample_weight_[~wrong].mean():.2f}"
+)
 
 # %%
 # A prediction takes pairs, too.
 
-clf.predict([("Its villain is a delight.", "The villain steals every scene."), ("A war film.", "Songs and dancing.")])
+clf.predict([("The villain steals", "every scene he is in."), ("The villain steals", "the snow of the Arctic winter.")])

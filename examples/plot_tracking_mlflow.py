@@ -14,26 +14,23 @@ import tempfile
 from pathlib import Path
 
 import mlflow
-import transformers
 
 from skweight import OpinionPoolClassifier, effective_sample_size
 from skweight.datasets import fetch_film_sentences, load_film_reviews, minilm_folder
 
 folder = tempfile.TemporaryDirectory()
-encoder = f"{folder.name}/encoder"
-transformers.AutoModel.from_pretrained(minilm_folder(), num_hidden_layers=2).save_pretrained(encoder)
-transformers.AutoTokenizer.from_pretrained(minilm_folder()).save_pretrained(encoder)
-
 synthetic = load_film_reviews()
-real = fetch_film_sentences(n_real=300, n_test=500)
+synth_X, synth_y = synthetic.X[::4], synthetic.y[::4]
+real = fetch_film_sentences(n_real=100, n_test=200)
 
 # %%
+# The run:
 
 mlflow.set_tracking_uri(Path(folder.name, "runs").as_uri())
 mlflow.set_experiment("film reviews")
 with mlflow.start_run() as run:
-    clf = OpinionPoolClassifier(encoder, max_epochs=2, lr=2e-4, random_state=0)
-    clf.fit(synthetic.X, synthetic.y, real_X=real.real_X, real_y=real.real_y)
+    clf = OpinionPoolClassifier(minilm_folder(), max_epochs=2, lr=2e-4, random_state=0)
+    clf.fit(synth_X, synth_y, real_X=real.real_X, real_y=real.real_y)
     mlflow.log_params({name: value for name, value in clf.get_params(deep=False).items() if name != "encoder"})
     for epoch in clf.history_:
         mlflow.log_metric("train_loss", epoch["train_loss"], step=epoch["epoch"])
