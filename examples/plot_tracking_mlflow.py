@@ -7,9 +7,10 @@ Log parameters, scores of every expert, the training's history and the saved fol
 """
 
 # %%
-# Everything that a run should record is an attribute of the fitted classifier. The store is a folder here; point
-# ``set_tracking_uri`` at your server instead.
+# Everything that a run should record is an attribute of the fitted classifier. The store is a folder here, which MLflow
+# only accepts with a setting; with a server, point ``set_tracking_uri`` at it and leave the setting out.
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,7 @@ real = fetch_film_sentences(n_real=100, n_test=200)
 # %%
 # The run:
 
+os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
 mlflow.set_tracking_uri(Path(folder.name, "runs").as_uri())
 mlflow.set_experiment("film reviews")
 with mlflow.start_run() as run:

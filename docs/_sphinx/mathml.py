@@ -1,23 +1,23 @@
 """Formulas as MathML, which browsers draw themselves: no JavaScript, no fonts, nothing to download."""
 
+import re
+
+from docutils.nodes import SkipNode
 from docutils.utils.math import latex2mathml
 
 
-def _mathml(formula, *, block):
-    return latex2mathml.tex2mathml(formula, as_block=block)
+def _mathml(node, *, block):
+    spaced = re.sub(r"\\log(?![a-zA-Z_^])", r"\\log\\,", node.astext())  # or it runs into what follows
+    return latex2mathml.tex2mathml(spaced, as_block=block)
 
 
 def _inline(self, node):
-    self.body.append(_mathml(node.astext(), block=False))
-    from docutils.nodes import SkipNode
-
+    self.body.append(_mathml(node, block=False))
     raise SkipNode
 
 
 def _display(self, node):
-    self.body.append(f'<div class="math">{_mathml(node.astext(), block=True)}</div>')
-    from docutils.nodes import SkipNode
-
+    self.body.append(f'<div class="math">{_mathml(node, block=True)}</div>')
     raise SkipNode
 
 
