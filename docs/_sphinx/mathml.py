@@ -1,14 +1,20 @@
 """Formulas as MathML, which browsers draw themselves: no JavaScript, no fonts, nothing to download."""
 
+import html
 import re
 
 from docutils.nodes import SkipNode
-from docutils.utils.math import latex2mathml
+from docutils.utils.math import MathError, latex2mathml
+from sphinx.util.logging import getLogger
 
 
 def _mathml(node, *, block):
     spaced = re.sub(r"\\log(?![a-zA-Z_^])", r"\\log\\,", node.astext())  # or it runs into what follows
-    return latex2mathml.tex2mathml(spaced, as_block=block)
+    try:
+        return latex2mathml.tex2mathml(spaced, as_block=block)
+    except MathError as error:
+        getLogger(__name__).warning("%s", error, location=node)
+        return html.escape(node.astext())
 
 
 def _inline(self, node):
