@@ -87,6 +87,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 1e9,
     "show_signature": False,
     "matplotlib_animations": False,
+    "ignore_repr_types": r"Classifier|SearchCV|Display",
     "image_srcset": ["2x"],
 }
 # As in the tests: tiny budgets of training predict one class now and then, and an example says what it expects.
@@ -117,7 +118,8 @@ html_theme_options = {
 def _mark_numbers(app, doctree):
     """Give tables of short cells a class of their own, for the style sheet."""
     for table in doctree.findall(nodes.table):
-        cells = [entry for row in table.findall(nodes.row) for entry in list(row)[1:]]
+        rows = [row for body in table.findall(nodes.tbody) for row in body]
+        cells = [cell for row in rows for cell in list(row)[1:]]
         if all(len(cell.astext()) < 25 for cell in cells):
             table["classes"].append("numbers")
 

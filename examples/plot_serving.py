@@ -1,6 +1,6 @@
 """
-Serving: transformers.pipeline, and threads
-===========================================
+Serving: transformers and threads
+=================================
 
 A saved classifier is a plain Hugging Face folder. ``transformers`` opens it without skweight, and any number of threads
 may predict with it.
