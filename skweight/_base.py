@@ -56,8 +56,8 @@ class BaseTextClassifier(BasePredictor):
     classes_ : ndarray of shape (n_classes,)
         Labels, in the data type of `y`.
     sample_weight_ : ndarray of shape (n_samples,)
-        What each row weighed in the last epoch, its ``sample_weight`` included. With `is_real`, real rows are 0 unless
-        they joined the training.
+        The weight of each row in the last epoch, including its ``sample_weight``. With `is_real`, real rows are 0
+        unless they joined the training.
     module_ : transformers.PreTrainedModel
         The trained model.
     tokenizer_ : transformers tokenizer

@@ -313,10 +313,10 @@ class WithDiversityChecker(BaseCheckedClassifier):
     diversity_checker : classifier, "fast" or "drop", default=None
         Any classifier with ``predict_proba``, fitted on the synthetic rows. None takes a
         :class:`~skweight.baselines.CrossEntropyClassifier` with this classifier's own training parameters, so a search
-        over those refits the checker for every candidate, unless its own value is fixed, as
+        over those refits the checker for every candidate, unless its own value is fixed, for example with
         ``diversity_checker__lr=5e-5``. "fast" is a logistic regression on words and pairs of words (TF-IDF), on numbers
         one on standardised features: it takes seconds, and finds duplicates better than an encoder does. "drop" leaves
-        it out: a row of :class:`~skweight.IMPClassifier` then weighs :math:`P'(y|x)`.
+        it out: a row of :class:`~skweight.IMPClassifier` then has the weight :math:`P'(y|x)`.
 
     Attributes
     ----------

@@ -6,7 +6,7 @@ from skweight._parameters import estimator
 
 @estimator
 class CrossEntropyClassifier(BaseTextClassifier):
-    """Text classifier fine-tuned with cross-entropy: every row weighs the same.
+    """Text classifier fine-tuned with cross-entropy: every row has the same weight.
 
     It is the baseline to beat, the default checker of the weighted classifiers, and, fitted on the real rows alone, the
     "real only" baseline.
@@ -14,7 +14,7 @@ class CrossEntropyClassifier(BaseTextClassifier):
     Attributes
     ----------
     sample_weight_ : ndarray of shape (n_samples,)
-        What each row weighed: 1, or its share of the ``sample_weight`` passed to `fit`.
+        The weight of each row: 1, or its share of the ``sample_weight`` passed to `fit`.
 
     Examples
     --------

@@ -28,7 +28,7 @@ class _BaseImportanceClassifier(BaseCheckedClassifier):
     clip : float, default=None
         Largest weight, applied before normalisation.
     normalize : {None, "global", "batch"}, default=None
-        Whether weights are divided by their mean, over all rows or over those of a step.
+        Whether to divide the weights by their mean, over all rows or over the rows of a step.
     """
 
     gamma: float = 1.0
@@ -41,7 +41,7 @@ class _BaseImportanceClassifier(BaseCheckedClassifier):
     }
 
     def compute_weights(self, X, y):
-        """Weights of labelled rows under the fitted checkers; of DIMP, under the quality checker and the trained model.
+        """Weights of labelled rows under the fitted checkers; for DIMP, the quality checker and the trained model.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class _BaseImportanceClassifier(BaseCheckedClassifier):
         Returns
         -------
         weights : ndarray of shape (n_samples,)
-            Of DIMP, what the rows would weigh in a next step, dropout apart.
+            For DIMP, the weights that the rows would have in a next step, without dropout.
 
         Raises
         ------
@@ -112,9 +112,9 @@ class _BaseImportanceClassifier(BaseCheckedClassifier):
 class IMPClassifier(_BaseImportanceClassifier, WithDiversityChecker):
     r"""Text classifier trained on synthetic rows with IMP-Loss.
 
-    A row weighs :math:`P'(y|x) / Q(y|x)`: its label's probability under a quality checker fitted on the real rows,
-    divided by that under a diversity checker fitted on the synthetic rows. Rows that the real rows contradict weigh
-    little, and so do redundant rows.
+    The weight of a row is :math:`P'(y|x) / Q(y|x)`: its label's probability under a quality checker fitted on the real
+    rows, divided by that under a diversity checker fitted on the synthetic rows. Rows that the real rows contradict get
+    a small weight, and so do redundant rows.
 
     Parameters
     ----------
@@ -124,12 +124,12 @@ class IMPClassifier(_BaseImportanceClassifier, WithDiversityChecker):
     Attributes
     ----------
     sample_weight_ : ndarray of shape (n_samples,)
-        What each row weighed, its ``sample_weight`` included. With `is_real`, real rows are 0 unless they joined the
+        The weight of each row, including its ``sample_weight``. With `is_real`, real rows are 0 unless they joined the
         training.
 
     See Also
     --------
-    DIMPClassifier : Weights that follow the model as it trains; one checker less to fit.
+    DIMPClassifier : Weights that follow the model during training; one checker less to fit.
     skweight.baselines.CrossEntropyClassifier : The same training with equal weights.
 
     Notes
@@ -191,9 +191,9 @@ class IMPClassifier(_BaseImportanceClassifier, WithDiversityChecker):
 class DIMPClassifier(_BaseImportanceClassifier):
     r"""Text classifier trained on synthetic rows with DIMP-Loss.
 
-    At every step a row weighs :math:`P'(y|x) / P_\theta(y|x)`: its label's probability under a quality checker fitted
-    on the real rows, divided by that under the model being trained, without gradient. Rows that the real rows
-    contradict weigh little, and so do rows the model has already learnt.
+    At every step the weight of a row is :math:`P'(y|x) / P_\theta(y|x)`: its label's probability under a quality
+    checker fitted on the real rows, divided by that under the model being trained, without gradient. Rows that the real
+    rows contradict get a small weight, and so do rows that the model has already learnt.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ class DIMPClassifier(_BaseImportanceClassifier):
 
     See Also
     --------
-    IMPClassifier : Weights that are fixed before training, with a diversity checker.
+    IMPClassifier : Weights that are fixed before training; needs a diversity checker.
     skweight.baselines.CrossEntropyClassifier : The same training with equal weights.
 
     References

@@ -32,16 +32,16 @@ _REAL, _SYNTHETIC, _BOTH = "real", "synthetic", "both"
 
 @dataclass(frozen=True)
 class Opinion:
-    """What an expert says.
+    """What an expert predicts.
 
     Attributes
     ----------
     expert : classifier
         Fitted on all its rows.
     real : ndarray of shape (n_real, n_classes)
-        About real rows, each from a copy that has not seen it.
+        Of the real rows, each from a copy that has not seen it.
     synthetic : ndarray of shape (n_synthetic, n_classes)
-        About the synthetic rows. NaN, here and there, in the columns of classes that an expert does not know.
+        Of the synthetic rows. NaN in the columns of classes that an expert does not know.
     """
 
     expert: Any
@@ -53,37 +53,39 @@ class Opinion:
 class OpinionPoolClassifier(BaseTwoStageClassifier):
     r"""Text classifier taught by a pool of experts: some know the real rows, some the synthetic ones.
 
-    Experts are fitted on the real rows and on the synthetic ones, and asked about real rows that they have not seen:
-    those fitted on real rows are cross-fitted, those fitted on synthetic rows have seen none. On the answers a
-    log-linear opinion pool is fitted (:class:`~skweight.OpinionPool` [1]_), a form of stacked generalisation [2]_: a
-    number for each expert says how far it is to be trusted. If the pool is no better than its best expert, that expert
-    takes its place. The encoder is then trained on the synthetic texts with the pool's probabilities in place of their
-    labels, as in distillation [3]_, and on the real rows with the mean of their own label and what a pool says that has
-    not seen it. Its last layer is fitted first, to up to 1,500 of the rows, with the layers below as they are [4]_.
+    Experts are fitted on the real rows and on the synthetic ones, and predict real rows that they have not seen:
+    experts of real rows are cross-fitted, experts of synthetic rows have seen no real row. A log-linear opinion pool
+    (:class:`~skweight.OpinionPool` [1]_) is fitted on these predictions, a form of stacked generalisation [2]_: one
+    number for each expert says how far to trust it. If the pool is no better than its best expert, that expert takes
+    its place. The encoder is then trained on the synthetic texts with the pool's probabilities in place of their
+    labels, as in distillation [3]_, and on the real rows with the mean of their own label and the probabilities of a
+    pool that has not seen them. Its last layer is fitted first, to up to 1,500 of the rows, while the layers below stay
+    fixed [4]_.
 
-    The generated texts may also be real ones that a language model has labelled.
+    The synthetic texts may also be real texts that a language model has labelled.
 
     Parameters
     ----------
     experts : {"frozen", "finetuned"}, classifier or list of (str, classifier, str), default="frozen"
-        "frozen": softmax regressions on mean-pooled embeddings of the encoder as it is (for pairs of texts, on how the
-        two differ), fitted on the real rows, on the synthetic ones, and on both; they take seconds. "finetuned":
+        "frozen": softmax regressions on mean-pooled embeddings of the pretrained encoder (for pairs of texts, on how
+        the two differ), fitted on the real rows, on the synthetic ones, and on both; they take seconds. "finetuned":
         fine-tuned encoders, one for the real and one for the synthetic rows, which takes ``cv + 2`` further trainings.
-        A classifier with ``predict_proba`` on texts: three copies of it, as for "frozen". A list gives experts one by
-        one: a name, the classifier, and the rows it is fitted on, "real", "synthetic" or "both".
+        A classifier with ``predict_proba`` on texts: three copies of it, fitted as for "frozen". A list holds, for each
+        expert, a name, the classifier, and the rows it is fitted on, "real", "synthetic" or "both".
         ``FrozenEstimator(fitted)`` is used as it is, and must not have seen the real rows.
     cv : int, default=5
         Folds of the real rows for cross-fitting.
     prior : {"real", "balanced", None}, default="real"
-        What the pool is to be right about; see :class:`~skweight.OpinionPool`. "real" for accuracy and log-loss,
-        "balanced" where all classes count the same, as in macro-F1; the real rows then weigh so in the training too.
+        The class shares that the pool is fitted for; see :class:`~skweight.OpinionPool`. "real" for accuracy and
+        log-loss, "balanced" if all classes count the same, as in macro-F1; the training then weights the real rows in
+        the same way.
     real_weight : float, default=0.25
         Total weight of the real rows, as a share of the total weight of the synthetic rows, in the training and for
         experts that are fitted on both.
     student : bool, default=True
-        Whether an encoder is trained on what the pool says. False predicts with the pool itself: nothing is trained
-        but the experts, which takes seconds where they are frozen. Such a classifier can be pickled, but has no form as
-        a Hugging Face folder.
+        Whether to train an encoder on the pool's probabilities. False predicts with the pool itself: only the experts
+        are fitted, which takes seconds if they are frozen. Such a classifier can be pickled, but not saved as a Hugging
+        Face folder.
     missing_real : {"raise", "warn"}, default="raise"
         What to do about a class without real rows. "warn" lets its synthetic rows keep their labels; the targets of the
         other rows give it no probability.
@@ -92,17 +94,17 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     ----------
     sample_weight_ : ndarray of shape (n_samples,)
         What the label of each synthetic row is worth: its probability in the pool, times the row's ``sample_weight``. 0
-        on real rows and dropped ones.
+        for real and dropped rows.
     target_proba_ : ndarray of shape (n_samples, n_classes)
-        Targets of the training, columns in the order of ``classes_``. NaN on real rows and dropped ones.
+        Targets of the training, columns in the order of ``classes_``. NaN for real and dropped rows.
     experts_ : dict of str to classifier
         The fitted experts.
     teacher_ : str
         "pool", or the name of the expert that took its place.
     coef_ : ndarray of shape (n_experts,)
-        Exponents of the experts; of an expert that took the pool's place 1, and 0 of the others.
+        Exponents of the experts. If an expert took the pool's place, 1 for this expert and 0 for the others.
     intercept_ : ndarray of shape (n_classes,)
-        Class terms of the pool; NaN of a class without real rows.
+        Class terms of the pool; NaN for a class without real rows.
     oof_proba_ : ndarray of shape (n_experts, n_real, n_classes)
         Cross-fitted probabilities of the real rows.
     scores_ : dict of str to dict

@@ -113,12 +113,12 @@ class TrainingParameters:
     ----------
     encoder : str or path, default="google-bert/bert-base-uncased"
         Hugging Face hub id or folder of a pretrained encoder. An existing classification head is re-initialised. A hub
-        id is looked up once in a process; without a network one that is in the hub's cache is read from there. With
+        id is looked up once in a process; without a network the encoder is read from the hub's cache. With
         "passthrough", `X` is numeric (precomputed embeddings, for example) and a network with one hidden layer is
         trained on it.
     real_weight : float, default=0.0
-        If positive, the real rows join the training, each at this multiple of the mean weight. At 0 they are used for
-        nothing but checkers, meta-objectives and early stopping.
+        If positive, the real rows join the training, each at this multiple of the mean weight. At 0 they are only used
+        for checkers, meta-objectives and early stopping.
     max_epochs : int, default=5
         Passes over the rows.
     lr : float or "auto", default="auto"
@@ -126,8 +126,8 @@ class TrainingParameters:
     batch_size : int, default=32
         Rows in a step.
     max_length : int or "auto", default="auto"
-        Longer texts are truncated to this many tokens. "auto" is 128, or as many as the encoder takes if those are
-        fewer; a number that is too large for the encoder is refused.
+        Longer texts are truncated to this many tokens. "auto" is 128, or the encoder's own limit if it is lower; a
+        number above the encoder's limit is refused.
     weight_decay : float, default=0.0
         AdamW's weight decay; biases and normalisation layers are left out.
     warmup_ratio : float, default=0.0
@@ -141,27 +141,27 @@ class TrainingParameters:
     n_iter_no_change : int, default=2
         Epochs without improvement before stopping.
     on_bad_rows : {"raise", "drop"}, default="raise"
-        What `fit` does with a missing text or label. Dropped rows weigh 0.
+        What `fit` does with a missing text or label. Dropped rows get the weight 0.
     device : str, int, torch.device or None, default="auto"
         A torch device; a number is a CUDA device. "auto" and None take CUDA, then MPS, then the CPU.
     precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
-        Precision of training; "auto" takes bfloat16 where the processor computes in it. Weights, losses and predictions
-        are float32 in any case.
+        Precision of training; "auto" takes bfloat16 if the processor computes in it. Weights, losses and predictions
+        are always float32.
     compile : bool, default=False
         Whether to train through ``torch.compile``.
     checkpoint_dir : str or path, default=None
-        Where `fit` keeps what it has done so far; None keeps nothing. When a fit that was interrupted is called again,
-        with the same rows and parameters, it goes on from there. Files are removed when it is done.
+        Folder in which `fit` keeps its progress; None keeps nothing. If an interrupted fit is called again with the
+        same rows and parameters, it continues from there. When `fit` is done, it removes the files.
     checkpoint_steps : int, default=500
         Training steps from one checkpoint to the next.
     callbacks : list of skorch callbacks, default=None
-        Added to the training loop of this classifier, not of its checkers, as skorch takes them: objects, classes, or
-        pairs of a name and one of these. ``EarlyStopping`` among them ends the training. With `checkpoint_dir` each
-        needs ``state_dict`` and ``load_state_dict``.
+        Added to the training loop of this classifier, not of its checkers, in the forms that skorch takes: objects,
+        classes, or pairs of a name and one of these. ``EarlyStopping`` can end the training. With `checkpoint_dir` each
+        callback needs ``state_dict`` and ``load_state_dict``.
     net_params : dict, default=None
-        Further parameters of the skorch net, as ``{"optimizer__betas": (0.9, 0.98)}``.
+        Further parameters of the skorch net, such as ``{"optimizer__betas": (0.9, 0.98)}``.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; the global generators of numpy and torch are left alone.
+        Seed of everything random; the global generators of numpy and torch are not touched.
     verbose : int, default=0
         1 shows how far the whole fit has come: a bar in a terminal or a notebook, lines in a log file.
     """

@@ -19,20 +19,21 @@ class OpinionPool(BaseEstimator):
     .. math:: \log p(y|x) = \sum_j a_j \log p_j(y|x) + b_y - \log Z(x), \qquad a_j \geq 0,
 
     the logarithmic pool of Genest and Zidek [1]_ with a term for the shares of the classes. Its numbers are fitted by
-    penalised maximum likelihood on rows that no expert has seen, as in stacked generalisation [2]_. It contains every
-    single expert (one :math:`a_j = 1`, the others 0), the product of experts, temperature scaling (:math:`\sum_j a_j`
-    below 1 undoes over-confidence) and label shift (:math:`b`).
+    penalised maximum likelihood on rows that no expert has seen, as in stacked generalisation [2]_. Special cases are
+    every single expert (one :math:`a_j = 1`, the others 0), the product of experts, temperature scaling
+    (:math:`\sum_j a_j` below 1 undoes over-confidence) and label shift (:math:`b`).
 
     Parameters
     ----------
     prior : {"real", "balanced", None}, default="real"
-        What the pool is to be right about. "real": rows in the shares of classes that `fit` sees; :math:`b` is fitted.
-        "balanced": all classes count the same; rows are weighted by the inverse share of their class, and :math:`b` is
-        fitted. None: rows as they come, and :math:`b` is 0.
+        The class shares that the pool is fitted for. "real": the shares in the rows that `fit` gets; :math:`b` is
+        fitted. "balanced": all classes count the same; rows are weighted by the inverse share of their class, and
+        :math:`b` is fitted. None: as "real", with :math:`b = 0`.
     penalty : float, default=15.0
-        Of :math:`\sum_y b_y^2`, added to the negative log-likelihood of all rows. There is none on :math:`a`.
+        Factor of :math:`\sum_y b_y^2`, which is added to the negative log-likelihood of all rows. :math:`a` has no
+        penalty.
     floor : float, default=1e-4
-        Smallest probability that an expert is believed to have meant.
+        Smaller probabilities of an expert are replaced by this one.
 
     Attributes
     ----------
@@ -80,7 +81,7 @@ class OpinionPool(BaseEstimator):
         Parameters
         ----------
         probas : array-like of shape (n_experts, n_samples, n_classes)
-            What each expert says about each row; rows that it has not seen.
+            Each expert's prediction of each row. No expert may have seen the rows.
         y : array-like of shape (n_samples,), int
             Column of each row's class.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -150,7 +151,7 @@ class OpinionPool(BaseEstimator):
 
 
 def balanced_weight(y, weight):
-    """Weights of the same total with which all classes that occur weigh the same."""
+    """Weights of the same total that give every class that occurs the same total weight."""
     share = np.bincount(y, weights=weight)
     return weight * weight.sum() / (np.count_nonzero(share) * share[y])
 
@@ -167,15 +168,15 @@ def cross_fit_proba(classifier, X, y, *, cv=5, classes=None, random_state=None, 
     y : array-like of shape (n_samples,)
         Their labels.
     cv : int, or iterable of pairs of index arrays, default=5
-        Number of stratified folds, or the folds themselves. Of a class with fewer rows than folds, some folds have
-        none; a class with one row is unknown to the copy that predicts it. Where only one class is left to learn from,
-        it gets probability 1.
+        Number of stratified folds, or the folds themselves. Some folds have no row of a class with fewer rows than
+        folds; a class with one row is unknown to the copy that predicts this row. If only one class is left to learn
+        from, it gets probability 1.
     classes : array-like of shape (n_classes,), default=None
         Order of the columns. None takes the sorted labels of `y`.
     random_state : int, RandomState instance or None, default=None
         Which rows share a fold.
     fit_params : dict of arrays of shape (n_samples,), default=None
-        Further arguments of ``fit``, as ``sample_weight``.
+        Further arguments of ``fit``, such as ``sample_weight``.
 
     Returns
     -------

@@ -3,6 +3,8 @@
 import sys
 import warnings
 
+__all__ = ["IntegrityError", "RealDataSlicedWarning", "SkweightWarning"]
+
 
 class SkweightWarning(UserWarning):
     """Base of all warnings that skweight raises itself.

@@ -18,8 +18,8 @@ loss                            a    b    c
 
 :class:`FocalLoss` and :class:`GeneralizedCrossEntropyLoss`, whose weights are functions of ``p`` alone, and
 :class:`DistillationLoss`, whose targets are probabilities instead of labels, are further losses. Losses are computed in
-float32 (or float64, if the logits are float64) whatever the autocast around them says: a ratio of probabilities does
-not fit half precision.
+float32 (or float64, if the logits are float64) even under autocast: a ratio of probabilities does not fit half
+precision.
 
 References
 ----------
@@ -88,20 +88,20 @@ def _no_weight(self, log_p, **columns):
 
 
 class WeightedLoss(nn.Module):
-    """Mean of ``weight * cross-entropy`` over a batch; a subclass says what a row weighs.
+    """Mean of ``weight * cross-entropy`` over a batch; a subclass defines the weight of a row.
 
     To add a loss, override ``weight(self, log_p, ...)``. It takes the log-probability that the model being trained
-    gives to each row's label, with its gradient, then the columns that :attr:`columns` names, by those names: Tensors
-    of shape (n_rows,). It returns the weights, of the same shape.
+    gives to each row's label, with its gradient, then the columns that the attribute ``columns`` lists, by name:
+    Tensors of shape (n_rows,). It returns the weights, of the same shape.
 
-    In a training over several processes it is asked about the rows of the whole batch in each of them; gradients flow
-    to a process's own rows only, and are summed.
+    In a training over several processes each process calls it with the rows of the whole batch; gradients only flow to
+    the process's own rows, and are summed.
 
     Attributes
     ----------
     columns : tuple of str
         What the loss reads of a row besides its label: ``log_quality``, ``log_diversity``, any name of its own, and
-        ``is_real`` if real rows that join the training weigh a multiple of the other rows' mean weight.
+        ``is_real`` if the weight of real rows that join the training is a multiple of the other rows' mean weight.
 
     Examples
     --------
@@ -135,10 +135,10 @@ class WeightedLoss(nn.Module):
         sample_weight : Tensor of shape (n_rows,), default=None
             Multiplies the weights after they have been clipped and normalised.
         is_real : BoolTensor of shape (n_rows,), default=None
-            Real rows that were mixed into the batch: they weigh the mean weight of the batch's other rows, times their
-            ``sample_weight``.
+            Marks real rows that were mixed into the batch: their weight is the mean weight of the batch's other rows,
+            times their ``sample_weight``.
         **columns : Tensor of shape (n_rows, ...)
-            What else the loss reads, as its :attr:`columns` say.
+            Whatever else the loss reads, by the names in its attribute ``columns``.
 
         Returns
         -------
@@ -147,8 +147,8 @@ class WeightedLoss(nn.Module):
         Raises
         ------
         ValueError
-            If a shape is not as above: it would broadcast to another loss. On a CPU also if the logarithm of a
-            probability is positive; on a GPU values are not looked at, as every step would have to wait for them.
+            If a shape differs from those above: it would broadcast to another loss. On a CPU also if the logarithm of a
+            probability is positive; on a GPU values are not checked, as every step would have to wait for them.
         """
         columns = self._read(log_quality=log_quality, log_diversity=log_diversity, **columns)
         _check_rows(logits, {"target": target, "sample_weight": sample_weight, "is_real": is_real, **columns})
@@ -296,7 +296,7 @@ class IMPLoss(_ImportanceLoss):
 
 
 class DIMPLoss(_ImportanceLoss):
-    """DIMP-Loss: ``w = (P'(y|x) / P_theta(y|x)) ** gamma``, with ``P_theta`` from this very forward pass.
+    """DIMP-Loss: ``w = (P'(y|x) / P_theta(y|x)) ** gamma``, with ``P_theta`` from the same forward pass.
 
     Parameters
     ----------
@@ -329,8 +329,8 @@ class FocalLoss(WeightedLoss):
     gamma : float, default=1.0
         Exponent of the modulating factor.
     detach : bool, default=True
-        Whether the factor is held constant in the gradient, as in the paper's comparison. Lin et al. [1]_ let the
-        gradient through (``detach=False``, with ``gamma=2``).
+        Whether the factor is held constant in the gradient, as in the paper's comparison. Lin et al. [1]_ do not hold
+        it constant (``detach=False``, with ``gamma=2``).
 
     References
     ----------
@@ -361,10 +361,11 @@ class FocalLoss(WeightedLoss):
 
 
 class GeneralizedCrossEntropyLoss(WeightedLoss):
-    """Generalised cross-entropy, which wrong labels hurt less: ``w = p ** q``.
+    """Generalised cross-entropy, which is robust to wrong labels: ``w = p ** q``.
 
     The loss of Zhang & Sabuncu [1]_ is ``(1 - p ** q) / q``. Its gradient is that of ``p ** q`` times cross-entropy,
-    with the weight held constant, and so is computed here. The values differ: ``-p ** q * log(p)`` is reported.
+    with the weight held constant, and this is how it is computed here. The value that is reported differs:
+    ``-p ** q * log(p)``.
 
     Parameters
     ----------
@@ -402,11 +403,11 @@ class GeneralizedCrossEntropyLoss(WeightedLoss):
 
 
 class DistillationLoss(WeightedCrossEntropy):
-    """Cross-entropy against probabilities, as a teacher gives them [1]_: each row multiplied by its ``sample_weight``.
+    """Cross-entropy against a teacher's probabilities [1]_, each row multiplied by its ``sample_weight``.
 
-    Its column ``target_proba``, of shape (n_rows, n_classes), holds the probabilities; labels are not read. A row that
-    has its label only takes probability 1 for it. With the probabilities of the quality checker, it is what IMP-Loss
-    with counted frequencies ``Q(y|x)`` is on average over the labels.
+    Its column ``target_proba``, of shape (n_rows, n_classes), holds the probabilities; labels are not read. For a row
+    that only has a label, pass probability 1 for it. With the probabilities of the quality checker it equals IMP-Loss
+    with counted frequencies ``Q(y|x)``, averaged over the labels.
 
     References
     ----------

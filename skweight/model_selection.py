@@ -23,7 +23,7 @@ __all__ = ["RealKFold", "RealShuffleSplit", "stack_real"]
 
 
 def stack_real(X, y, real_X, real_y):
-    """Put synthetic and real rows into one data set, as searches and cross-validation need them.
+    """Put synthetic and real rows into one data set, for searches and cross-validation.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def stack_real(X, y, real_X, real_y):
     Returns
     -------
     X_all : list, ndarray, sparse matrix, column or data frame with n_samples + n_real rows
-        Synthetic rows first. Data frames keep their columns and get a new index. Texts that come in two kinds of
-        containers, or in pyarrow's, are put into a list.
+        Synthetic rows first. Data frames keep their columns and get a new index. Texts in two kinds of containers, or
+        in pyarrow's, are put into a list.
     y_all : ndarray of shape (n_samples + n_real,)
     is_real : ndarray of shape (n_samples + n_real,), bool
         True for the real rows.
@@ -135,17 +135,17 @@ class _RealSplitter(BaseCrossValidator):
         y : array-like of shape (n_samples,)
             Their labels.
         groups : array-like of shape (n_samples,), default=None
-            What a row was made from: for a real row its own id, for a synthetic row the id of the real row that was
-            shown to the language model, or a list or tuple of several ids, or None. While a real row is scored, no
-            synthetic row made from it is trained on; real rows of the same group are scored together.
+            The source of each row: for a real row its own id, for a synthetic row the id of the real row that was
+            shown to the language model, or a list or tuple of several ids, or None. While a real row is scored, the
+            synthetic rows made from it are left out of the training; real rows of the same group are scored together.
         is_real : array-like of shape (n_samples,), default=None
-            Mask of the real rows; None takes the one that the splitter was made with.
+            Mask of the real rows; None takes that of the constructor.
 
         Yields
         ------
         train : ndarray of int
-            Real rows first, then the synthetic ones: a prefix of it, as ``learning_curve`` takes, always has the real
-            rows in it.
+            Real rows first, then the synthetic ones: ``learning_curve`` takes a prefix of it, which then has the real
+            rows.
         test : ndarray of int
             Real rows only.
         """
@@ -238,8 +238,8 @@ class RealKFold(_RealSplitter):
     random_state : int, RandomState instance or None, default=None
         Seed of the shuffling.
     is_real : array-like of shape (n_samples,), default=None
-        Mask of the real rows, for use without metadata routing. With routing, ``is_real`` passed to the `fit` of a
-        search reaches :meth:`split` by itself, cut to the fold in a nested search.
+        Mask of the real rows, for use without metadata routing. With routing, the ``is_real`` that is passed to the
+        `fit` of a search reaches :meth:`split`, in a nested search cut to the outer fold.
 
     See Also
     --------
@@ -248,7 +248,8 @@ class RealKFold(_RealSplitter):
 
     Notes
     -----
-    Scored rows do not partition the data, so ``cross_val_predict`` and ``StackingClassifier`` refuse this splitter.
+    The scored rows are no partition of the data, so ``cross_val_predict`` and ``StackingClassifier`` refuse this
+    splitter.
 
     Examples
     --------

@@ -20,24 +20,24 @@ class DistilledClassifier(WithDiversityChecker):
     :math:`P'(k|x)`, as in distillation [1]_: the labels of the synthetic rows are not used at all. With one it is the
     product of experts :math:`t_k \propto (P'(k|x) Q(k|x))^{exponent}`, where labels come in through :math:`Q`.
 
-    These are the targets that weighting rows aims at, without the noise of single labels: on average over the labels,
-    IMP-Loss is the first where its :math:`Q` is the true one, and DIMP-Loss ends at the second. A weighted classifier
-    that is no better than distillation has been taught nothing by the labels of the synthetic rows.
+    Weighted training aims at the same targets, with the noise of single labels added: averaged over the labels,
+    IMP-Loss has the first target if its :math:`Q` is the true one, and DIMP-Loss converges to the second. A weighted
+    classifier that is no better than distillation has learnt nothing from the labels of the synthetic rows.
 
     Parameters
     ----------
     quality_checker : classifier, default=None
         The teacher: any classifier with ``predict_proba`` on texts, fitted on the real rows. None takes a
         :class:`~skweight.baselines.CrossEntropyClassifier` on the same encoder with a budget for a few hundred rows;
-        its parameters can be set, as ``quality_checker__max_epochs``. ``FrozenEstimator(fitted)`` is used as it is, and
-        no real rows are needed.
+        its parameters can be set, such as ``quality_checker__max_epochs``. ``FrozenEstimator(fitted)`` is used as it
+        is, and no real rows are needed.
     diversity_checker : classifier, "fast", "drop" or None, default="drop"
-        The second expert, fitted on the synthetic rows. "drop" does without. None takes a
+        The second expert, fitted on the synthetic rows. "drop" leaves it out. None takes a
         :class:`~skweight.baselines.CrossEntropyClassifier` with this classifier's own training parameters; "fast" is a
         logistic regression on words and pairs of words (TF-IDF), on numbers one on standardised features.
     exponent : float, default=0.5
-        Exponent of both experts: 1/2 is where DIMP-Loss ends, 1 where IMP-Loss without its diversity checker does. Not
-        used without a second expert.
+        Exponent of both experts: 1/2 gives what DIMP-Loss converges to, 1 what IMP-Loss without its diversity checker
+        does. Not used without a second expert.
     missing_real : {"raise", "warn"}, default="raise"
         What to do about a class without real rows. "warn" lets its synthetic rows keep their labels; the targets of the
         other rows give it no probability.
@@ -46,15 +46,15 @@ class DistilledClassifier(WithDiversityChecker):
     ----------
     target_proba_ : ndarray of shape (n_samples, n_classes)
         Targets of the training, columns in the order of ``classes_``. A row whose label a checker does not know has
-        probability 1 for it. NaN on real rows and dropped ones.
+        probability 1 for it. NaN for real and dropped rows.
     sample_weight_ : ndarray of shape (n_samples,)
-        What each row weighed: 1, or its share of the ``sample_weight`` passed to `fit`. With `is_real`, real rows are 0
-        unless they joined the training.
+        The weight of each row: 1, or its share of the ``sample_weight`` passed to `fit`. With `is_real`, real rows are
+        0 unless they joined the training.
 
     See Also
     --------
     skweight.IMPClassifier : Weights for the labels, from the same two checkers.
-    skweight.DIMPClassifier : Weights that follow the model as it trains.
+    skweight.DIMPClassifier : Weights that follow the model during training.
 
     References
     ----------

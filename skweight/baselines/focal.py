@@ -10,12 +10,12 @@ from skweight._parameters import estimator
 
 @estimator
 class FocalClassifier(BaseTextClassifier):
-    """Text classifier fine-tuned with focal loss: rows that the model is sure of weigh less.
+    """Text classifier fine-tuned with focal loss: rows that the model is sure of get less weight.
 
     Parameters
     ----------
     gamma : float, default=1.0
-        A row weighs ``(1 - p) ** gamma``, with ``p`` the model's probability of its label.
+        The weight of a row is ``(1 - p) ** gamma``, where ``p`` is the model's probability of its label.
     detach : bool, default=True
         Whether that factor is held constant in the gradient, as in the paper's comparison. Lin et al. let the gradient
         through (``detach=False``, with ``gamma=2``).
@@ -25,7 +25,7 @@ class FocalClassifier(BaseTextClassifier):
     Attributes
     ----------
     sample_weight_ : ndarray of shape (n_samples,)
-        What each row weighed in the last epoch, its ``sample_weight`` included.
+        The weight of each row in the last epoch, including its ``sample_weight``.
 
     References
     ----------

@@ -14,17 +14,17 @@ _MIN_SCORE = 1e-5  # where the published code ends a weight's fall
 
 @estimator
 class HuClassifier(BaseTextClassifier):
-    r"""Text classifier whose rows' weights are learnt inside every step, as by Hu et al. [1]_.
+    r"""Text classifier that learns the rows' weights inside every step, as Hu et al. [1]_ do.
 
-    Before a step, the model looks ahead along the rows of the batch, finds the gradient of the loss on some real rows
-    there, and asks of each row of the batch how much a step on it changes that loss: :math:`h_i`, negative where it
-    helps. Every row has a persisting score,
+    Before a step, the model takes a trial step on the rows of the batch (the look-ahead) and computes the gradient of
+    the loss on some real rows there. :math:`h_i` is how much a step on row i of the batch changes that loss; it is
+    negative if the row helps. Every row has a persistent score,
 
     .. math:: \phi_i \leftarrow \max(\phi_i / decay - scale \cdot h_i, 10^{-5}),
 
-    and weighs its share of the batch's :math:`\exp(\phi_i / temperature)`, times the number of rows. With
-    ``persistent=False`` there is no score and no looking ahead, and a row weighs its share of :math:`\max(-h_i, 0)`,
-    as by Ren et al. [2]_.
+    and its weight is its share of the batch's :math:`\exp(\phi_i / temperature)`, times the number of rows. With
+    ``persistent=False`` there is no score and no look-ahead, and the weight of a row is its share of
+    :math:`\max(-h_i, 0)`, as in Ren et al. [2]_.
 
     A step costs about as much as four or five of plain fine-tuning.
 
@@ -33,20 +33,19 @@ class HuClassifier(BaseTextClassifier):
     persistent : bool, default=True
         Whether rows keep a score from one visit to the next (Hu et al.). False: Ren et al.
     pretrain_epochs : int, default=1
-        How many of the `max_epochs` come first with equal weights.
+        How many of the `max_epochs` are trained with equal weights first.
     decay : float, default=5.0
         What a score is divided by at each visit.
     scale : float or "unit", default=1.0
-        What :math:`h_i` is multiplied by. With the published 1.0 rows ended up weighing nearly the same.
-        "unit" divides by its standard deviation within the batch.
+        Factor of :math:`h_i`. With the published 1.0 all rows ended up with nearly the same weight. "unit" divides by
+        the standard deviation within the batch.
     normalize : {"softmax", "linear"}, default="softmax"
-        "linear": a row weighs its share of :math:`\phi_i` itself, as the authors do for unbalanced classes.
+        "linear": the weight of a row is its share of :math:`\phi_i` itself, as the authors do for unbalanced classes.
     temperature : float, default=1.0
         Of the softmax.
     lookahead : float, default=1.0
         Length of the look-ahead, in steps on single rows. Each row of the batch contributes a step scaled by its score;
-        in a larger batch all of them shrink, so that together they make this many. 0: no look-ahead. The published code
-        has 8 (Notes).
+        in a larger batch all of them are scaled down to this total. 0: no look-ahead. The published code has 8 (Notes).
     real_batch_size : int, default=64
         Number of real rows sampled at every step for the meta-objective.
 
@@ -56,14 +55,14 @@ class HuClassifier(BaseTextClassifier):
 
     Notes
     -----
-    As in the authors' code, :math:`h_i` is the inner product of that gradient with the step of the optimiser that row i
-    alone would bring; Adam is linearised at the state that it would be in after a step on the real rows. Inner
+    As in the authors' code, :math:`h_i` is the inner product of that gradient with the optimiser's step on row i alone;
+    Adam is linearised at the state that it would have after a step on the real rows. Inner
     products are central differences (two passes over the batch without gradients), where the authors take a gradient
     for every row; they are taken without dropout.
 
-    The authors look ahead along up to eight rows at a time. Adam makes a step of each of them as long as one on a whole
-    batch, so that is up to eight steps at once, to a point where more of the same rows may do harm, right labels or
-    wrong. On tweets a look-ahead of one row told wrong labels a little better in every run, and neither well
+    The authors look ahead along up to eight rows at a time. Adam's step on each of them is as long as one on a whole
+    batch, so this is up to eight steps at once, to a point where more of the same rows may do harm, with right or wrong
+    labels. On tweets a look-ahead of one row detected wrong labels a little better in every run, and neither did well
     (``docs/results.md``). A step takes longer in proportion to `real_batch_size`.
 
     References

@@ -15,23 +15,24 @@ _OUTER_FRACTION = 0.9  # share of the synthetic rows, the heaviest, that the out
 
 @estimator
 class SunGenClassifier(BaseTextClassifier):
-    r"""Text classifier whose rows' weights were learnt by SunGen, in an outer loop around the training.
+    r"""Text classifier with weights learnt by SunGen, in an outer loop around the training [1]_.
 
-    A row weighs :math:`\sigma(\theta_i)`. Again and again, a fresh copy of the encoder is trained on the weighted rows
-    for an epoch, and :math:`\theta` takes a step of Adam down the gradient of an outer objective: row i gains if one
-    more step on it would lower that objective,
+    The weight of a row is :math:`\sigma(\theta_i)`. In every iteration of the outer loop, a fresh copy of the encoder
+    is trained on the weighted rows for an epoch, and :math:`\theta` takes a step of Adam down the gradient of an outer
+    objective: the weight of row i grows if one more step on it would lower that objective,
 
     .. math:: \frac{dL_{outer}}{d\theta_i} \propto -\sigma'(\theta_i) \langle \nabla L_{outer}, \nabla l_i \rangle .
 
-    Then the classifier is trained from the start with the weights found, divided by their mean. With
+    Then the classifier is trained from the start with these weights, divided by their mean. With
     the default of 15 iterations and the real rows as outer objective, a fit took seven times as long as plain
     fine-tuning for five epochs; on the synthetic rows about as long.
 
     Parameters
     ----------
     outer : {"synthetic", "real"}, default="synthetic"
-        Outer objective. "synthetic", as published: reverse cross-entropy, which wrong labels hurt little, on the nine
-        tenths of the synthetic rows that weigh most; no real rows are needed. "real": cross-entropy on the real rows.
+        Outer objective. "synthetic", as published: reverse cross-entropy, which is robust to wrong labels, on the nine
+        tenths of the synthetic rows with the largest weights; no real rows are needed. "real": cross-entropy on the
+        real rows.
     n_outer_iter : int, default=15
         Steps of the outer loop. The authors take 100 with a small recurrent network.
     outer_lr : float, default=0.25
@@ -42,7 +43,7 @@ class SunGenClassifier(BaseTextClassifier):
     Attributes
     ----------
     sample_weight_ : ndarray of shape (n_samples,)
-        What each row weighed: the weight that was learnt, of mean 1, times its ``sample_weight``.
+        The weight of each row: the learnt weight, divided by the mean, times its ``sample_weight``.
 
     See Also
     --------
