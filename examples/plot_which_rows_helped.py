@@ -35,32 +35,32 @@ wrong = synthetic.kind == "wrong_label"
 print(f"wrong labels among the 100 lowest rows: {wrong[lowest[:100]].mean():.0%}; among all rows: {wrong.mean():.0%}")
 
 # %%
-# The lowest rows, and what the pool would call them:
+# A report
+# --------
+# :func:`~skweight.weight_report` reads the rows beside the classifier: what is wrong with them, and the rows of highest
+# and lowest weight, each with the nearest real one. ``report.to_html(path)`` writes it as a page that sorts and
+# filters.
 
-for i in lowest[:8]:
-    better = clf.classes_[clf.target_proba_[i].argmax()]
-    print(f"{clf.sample_weight_[i]:.3f}  {synthetic.y[i]:>6} -> {better:<6}  {synthetic.X[i][:75]}")
+from skweight import weight_report
+
+report = weight_report(
+    clf,
+    synthetic.X,
+    synthetic.y,
+    real_X=real.real_X,
+    real_y=real.real_y,
+    test_X=real.test_X,
+    groups=synthetic.kind,
+    n_rows=5,
+)
+print(report)
 
 # %%
-# A list to check by hand
+# Labels to check by hand
 # -----------------------
-# The rows whose label the pool would change, the most certain first, as a CSV file to edit.
+# The rows whose label the pool would change, the most certain first. With a path it is written as CSV, to edit;
+# :func:`~skweight.read_relabelling` reads it back.
 
-import tempfile
-from pathlib import Path
-
-import pandas as pd
-
-table = pd.DataFrame(
-    {
-        "text": synthetic.X,
-        "label": synthetic.y,
-        "pool": clf.classes_[clf.target_proba_.argmax(axis=1)],
-        "certainty": clf.target_proba_.max(axis=1).round(3),
-    }
-)
-to_check = table[table.label != table.pool].sort_values("certainty", ascending=False)
-print(f"{len(to_check)} of {len(table)} labels would change")
-with tempfile.TemporaryDirectory() as folder:
-    to_check.to_csv(Path(folder) / "to_check.csv", index=False)
-to_check.head(5)
+table = report.relabelling()
+print(f"{len(table)} of {len(synthetic.y)} labels would change")
+table.head(5)

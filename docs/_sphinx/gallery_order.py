@@ -1,7 +1,16 @@
 """The order of the examples in the gallery."""
 
 # Shown first, in this order; any other example follows by its file's name.
-FIRST = ["first_classifier", "which_rows_helped", "search", "several_generators", "pairs", "imbalanced", "any_model"]
+FIRST = [
+    "first_classifier",
+    "audit",
+    "which_rows_helped",
+    "search",
+    "several_generators",
+    "pairs",
+    "imbalanced",
+    "any_model",
+]
 
 
 def key(name):
