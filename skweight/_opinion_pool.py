@@ -40,7 +40,7 @@ class Opinion:
     real : ndarray of shape (n_real, n_classes)
         About real rows, each from a copy that has not seen it.
     synthetic : ndarray of shape (n_synthetic, n_classes)
-        About the synthetic rows. NaN, here and there, in the columns of classes that an expert does not know.
+        About the synthetic rows. 0, here and there, in the columns of classes that an expert does not know.
     """
 
     expert: Any
@@ -58,7 +58,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
     number for each expert says how far it is to be trusted. If the pool is no better than its best expert, that expert
     takes its place. The encoder is then trained on the synthetic texts with the pool's probabilities in place of their
     labels, as in distillation [3]_, and on the real rows with the mean of their own label and what a pool says that has
-    not seen it. Its last layer is fitted first, to up to 2,000 of the rows, with the layers below as they are [4]_.
+    not seen it. Its last layer is fitted first, to up to 1,500 of the rows, with the layers below as they are [4]_.
 
     The generated texts may also be real ones that a language model has labelled.
 
@@ -172,7 +172,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         }
         oof = np.stack([opinion.real for opinion in opinions.values()])
         on_synthetic = np.stack([opinion.synthetic for opinion in opinions.values()])
-        known = ~np.isnan(on_synthetic).any(axis=(0, 1)) & np.isin(np.arange(len(data.classes)), data.real.target)
+        known = np.isin(np.arange(len(data.classes)), data.real.target)
         teacher, pool, on_real, scores = _choose_teacher(
             OpinionPool(self.prior),
             dict(zip(opinions, oof[..., known], strict=True)),
@@ -302,7 +302,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         if rows == _SYNTHETIC or isinstance(expert, FrozenEstimator):
             frozen = fitted if isinstance(fitted, FrozenEstimator) else FrozenEstimator(fitted)
             _, about_real = self._fit_and_ask(title, frozen, None, real, classes, seed)
-            return Opinion(fitted, about_real, synthetic)
+            return Opinion(fitted, np.nan_to_num(about_real), np.nan_to_num(synthetic))
         about_real = np.full((len(real), len(classes)), np.nan)
         for i, (train, test) in enumerate(folds(real.target, self.cv, fold_seed)):
             own = self._choose(rows, read, real.take(train))
@@ -312,7 +312,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             _, about_real[test] = self._fit_and_ask(
                 f"{title}, fold {i + 1}", expert, own, real.take(test), classes, seed
             )
-        return Opinion(fitted, np.nan_to_num(about_real), synthetic)
+        return Opinion(fitted, np.nan_to_num(about_real), np.nan_to_num(synthetic))
 
     def _choose(self, rows, read, real):
         """Rows to fit an expert on, of the real ones only some."""
@@ -344,7 +344,8 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             features = frozen_features(self.module_, asked, super()._encode_rows, precision=self.precision)
             asked = AskedRows(features, Features(features))
         known = ~np.isnan(self.intercept_)
-        opinions = [proba_of_classes(expert, asked, self.classes_[known]) for expert in self.experts_.values()]
+        classes = self.classes_[known]
+        opinions = [np.nan_to_num(proba_of_classes(expert, asked, classes)) for expert in self.experts_.values()]
         proba = np.zeros((len(asked), len(self.classes_)))
         pool = OpinionPool(self.prior)
         pool.coef_, pool.intercept_, pool.n_classes_ = self.coef_, self.intercept_[known], int(known.sum())
