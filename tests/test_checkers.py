@@ -264,12 +264,13 @@ REGRESSION, NEIGHBOURS = LogisticRegression(), KNeighborsClassifier()
         (REGRESSION, "sample_weight"),
         (NEIGHBOURS, None),
         (make_pipeline(StandardScaler(), REGRESSION), "logisticregression__sample_weight"),
+        (make_pipeline(StandardScaler(), MinMaxScaler(), REGRESSION), "logisticregression__sample_weight"),
         (make_pipeline(StandardScaler(), NEIGHBOURS), None),
         (GridSearchCV(REGRESSION, {}), "sample_weight"),
         (GridSearchCV(make_pipeline(StandardScaler(), REGRESSION), {}), "logisticregression__sample_weight"),
         (GridSearchCV(NEIGHBOURS, {}), None),
     ],
-    ids="regression neighbours pipeline pipeline-neighbours search search-pipeline search-neighbours".split(),
+    ids="regression neighbours pipeline pipeline-of-three pipeline-neighbours search search-pipeline search-neighbours".split(),
 )
 def test_weights_of_rows_go_to_the_step_that_can_take_them(checker, name):
     weight = np.ones(3)
@@ -283,6 +284,8 @@ def test_with_routing_weights_of_rows_go_where_they_are_asked_for(routing):
     asks = LogisticRegression().set_fit_request(sample_weight=True)
     assert _weight_params(make_pipeline(StandardScaler(), asks), weight).keys() == {"sample_weight"}
     assert _weight_params(make_pipeline(MinMaxScaler(), NEIGHBOURS), weight) == {}
+    asks_for_another = LogisticRegression().set_fit_request(sample_weight="my_own_weight")
+    assert _weight_params(make_pipeline(MinMaxScaler(), asks_for_another), weight) == {}
 
 
 CLASSES = np.array(["bad", "good", "odd"])

@@ -15,6 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+import skweight._checkers
 import skweight._predicting
 from skweight import DIMPClassifier, IMPClassifier, _engine
 from skweight._checkers import _fit_on, _reads_tokens, _shared_proba, proba_of_classes
@@ -90,11 +91,15 @@ def test_classes_that_are_all_known_are_no_matter():
     check_classes({0, 1, 2, 3, 4})
 
 
-def test_a_fitted_quality_checker_is_held_to_the_same():
-    data = fit_data(encoded([[0.5, 0.5]] * 3, [0, 1, 2]))
-    clf = begun(quality_checker=FrozenEstimator(Reads([0, 1])))
-    with pytest.raises(ValueError, match=r"^the fitted quality_checker has no rows of \[2\], so nothing is known"):
-        clf._fit_quality_checker(data, 0)
+@pytest.mark.parametrize(
+    ("checker", "who"),
+    [(Reads([0, 1]), "the real data"), (FrozenEstimator(Reads([0, 1])), "the fitted quality_checker")],
+    ids=["checker", "frozen"],
+)
+def test_a_quality_checker_must_know_all_classes_from_the_real_rows_or_from_before(checker, who):
+    data = fit_data(encoded([[0.5, 0.5]] * 3, [0, 1, 2]), encoded([[0.5, 0.5]] * 2, [0, 1]))
+    with pytest.raises(ValueError, match=rf"^{who} has no rows of \[2\], so nothing is known"):
+        begun(quality_checker=checker)._fit_quality_checker(data, 0)
 
 
 # -- fitted and asked -------------------------------------------------------------------------------------------------
@@ -117,6 +122,15 @@ def test_weights_of_rows_reach_a_checker():
     weighted = encoded(rows.X, rows.y, weight=np.linspace(0.5, 1.5, 8))
     fitted = _fit_on(LogisticRegression(), weighted, title="checker")
     assert_array_equal(fitted.coef_, LogisticRegression().fit(rows.X, rows.y, weighted.sample_weight).coef_)
+
+
+def test_where_rows_have_no_weights_a_checker_is_given_none():
+    class Given(LogisticRegression):
+        def fit(self, X, y, sample_weight="none was given"):
+            self.given_ = sample_weight
+            return self
+
+    assert _fit_on(Given(), some_rows(), title="checker").given_ == "none was given"
 
 
 def test_a_frozen_checker_is_asked_as_it_is():
@@ -250,6 +264,14 @@ def test_a_cache_is_used_where_there_is_a_folder_and_one_process(tmp_path, monke
     monkeypatch.setattr(_engine, "world", SecondOfTwo)
     clf._begin()
     assert clf._cache is None
+
+
+def test_without_a_place_to_keep_anything_nothing_is_fingerprinted(monkeypatch):
+    """It would cost time: files of encoders are read for it."""
+    fingerprinted = watch(monkeypatch, skweight._checkers, "code_fingerprint")
+    for checker in (LogisticRegression(), FrozenEstimator(Reads([0, 1]))):
+        begun()._fit_and_ask("quality_checker", checker, some_rows(), encoded([[0.5, 0.5]] * 2, [0, 1]), [0, 1], 0)
+    assert not fingerprinted
 
 
 def ask_counted(clf, checker=None, rows=None, asked=None, classes=(0, 1), seed=0):
