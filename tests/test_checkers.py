@@ -284,8 +284,8 @@ def test_with_routing_weights_of_rows_go_where_they_are_asked_for(routing):
     asks = LogisticRegression().set_fit_request(sample_weight=True)
     assert _weight_params(make_pipeline(StandardScaler(), asks), weight).keys() == {"sample_weight"}
     assert _weight_params(make_pipeline(MinMaxScaler(), NEIGHBOURS), weight) == {}
-    asks_for_another = LogisticRegression().set_fit_request(sample_weight="my_own_weight")
-    assert _weight_params(make_pipeline(MinMaxScaler(), asks_for_another), weight) == {}
+    asks_for_other_weights = LogisticRegression().set_fit_request(sample_weight="other_weight")
+    assert _weight_params(make_pipeline(MinMaxScaler(), asks_for_other_weights), weight) == {}
 
 
 CLASSES = np.array(["bad", "good", "odd"])

@@ -221,6 +221,15 @@ def test_it_is_asked_about_what_was_encoded(wrap, numeric_classifier):
     assert_allclose(proba, numeric_classifier.predict_proba(X)[:, ::-1], rtol=1e-6)
 
 
+def test_what_it_says_is_checked_like_that_of_others(numeric_classifier):
+    tokens = Features(np.array([[0.0, 0.0, 0.0], [np.nan, 0.0, 0.0]], dtype=np.float32))
+    message = r"^predict_proba of checker \(CrossEntropyClassifier\) returned \[nan, nan\] for row 7, expected"
+    with pytest.raises(ValueError, match=message):
+        proba_of_classes(
+            numeric_classifier, SimpleNamespace(tokens=tokens), [False, True], name="checker", index=[4, 7]
+        )
+
+
 # -- several processes ------------------------------------------------------------------------------------------------
 
 
