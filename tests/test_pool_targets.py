@@ -254,22 +254,40 @@ def test_real_rows_that_are_marked_have_no_targets_and_no_weight():
         assert len(clf.history_) == student
 
 
-# -- predicting without a student -------------------------------------------------------------------------------------
+# -- predicting -----------------------------------------------------------------------------------------------------
+
+
+def fit_pairs(encoder, toy, **params):
+    """A pool of pairs of texts, and the synthetic pairs that it was fitted on."""
+    X, real_X = ([(text, "a film") for text in toy[name]] for name in ("X", "real_X"))
+    clf = OpinionPoolClassifier(encoder, **{**QUICK, "max_epochs": 1, "cv": 2, **params})
+    return clf.fit(X, toy["y"], real_X=real_X, real_y=toy["real_y"]), X
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_without_a_student_pairs_are_read_as_they_were_in_fit(precision, tiny_encoder, toy):
-    X, real_X = ([(text, "a film") for text in toy[name]] for name in ("X", "real_X"))
-    settings = {**QUICK, "precision": precision, "cv": 2, "student": False}
-    clf = OpinionPoolClassifier(tiny_encoder, **settings).fit(X, toy["y"], real_X=real_X, real_y=toy["real_y"])
+    clf, X = fit_pairs(tiny_encoder, toy, precision=precision, student=False)
     assert_allclose(clf.predict_proba(X), clf.target_proba_, atol=1e-6)
     assert_allclose(next(clf.predict_proba(iter([X[:5]]))), clf.target_proba_[:5], atol=1e-6)
-    message = "OpinionPoolClassifier was fitted on pairs of texts, but X holds single texts."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        clf.predict_proba(toy["X"])
-    message = "OpinionPoolClassifier was fitted on pairs of texts, but batch 1 holds single texts."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        list(clf.predict_proba(iter([X, toy["X"]])))
+
+
+@pytest.mark.parametrize("student", [False, True])
+def test_single_texts_are_refused_by_a_pool_of_pairs(student, tiny_encoder, toy):
+    clf, X = fit_pairs(tiny_encoder, toy, student=student)
+    for predict in (clf.predict_proba, clf.predict_log_proba):
+        for rows, name in ((toy["X"], "X"), (iter([X, toy["X"]]), "batch 1")):
+            message = f"OpinionPoolClassifier was fitted on pairs of texts, but {name} holds single texts."
+            with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+                list(predict(rows))
+
+
+@pytest.mark.parametrize("student", [False, True])
+def test_logarithms_of_probabilities_are_those_of_predict_proba(student):
+    rows = make_rows(n_synthetic=20, n_real=10)
+    experts = [("one", LogisticRegression(), "synthetic")]
+    clf = OpinionPoolClassifier("passthrough", experts=experts, max_epochs=1, random_state=0, student=student)
+    clf.fit(rows.synth_X, rows.synth_y, real_X=rows.real_X, real_y=rows.real_y)
+    assert_allclose(clf.predict_log_proba(rows.test_X), np.log(clf.predict_proba(rows.test_X)))
 
 
 def fitted_pool(**learnt):
