@@ -270,7 +270,7 @@ REGRESSION, NEIGHBOURS = LogisticRegression(), KNeighborsClassifier()
         (GridSearchCV(make_pipeline(StandardScaler(), REGRESSION), {}), "logisticregression__sample_weight"),
         (GridSearchCV(NEIGHBOURS, {}), None),
     ],
-    ids="regression neighbours pipeline three-steps pipeline-neighbours search search-pipeline search-neighbours".split(),
+    ids="regression neighbours pipeline three pipeline-neighbours search search-pipeline search-neighbours".split(),
 )
 def test_weights_of_rows_go_to_the_step_that_can_take_them(checker, name):
     weight = np.ones(3)
