@@ -128,6 +128,13 @@ def test_with_memory_features_are_computed_once_for_the_same_texts_and_encoder(c
     assert len(embedded) == 6
 
 
+def test_without_a_place_to_keep_features_the_files_of_the_encoder_are_not_looked_at(tiny_encoder, monkeypatch):
+    looked_at = watch(monkeypatch, skweight._opinion_pool, "encoder_fingerprint")
+    clf = begun(tiny_encoder, max_length=16)
+    clf._read_by_experts(text_data(clf, pairs=False))
+    assert not looked_at
+
+
 def test_checkpoints_keep_the_features_of_both_kinds_of_rows(tiny_encoder, tmp_path, monkeypatch):
     embedded = watch(monkeypatch, skweight._opinion_pool, "frozen_features")
     clf = begun(tiny_encoder, max_length=16)
