@@ -25,6 +25,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 import skweight
 from skweight import DIMPClassifier, IMPClassifier, baselines
 from skweight._engine import LabelledRows
+from skweight._engine.processes import World
 from skweight._rows.features import Features
 from skweight._rows.rows import FitData, Rows
 from skweight.baselines._meta_gradient import alignment, cross_entropy, trainable
@@ -319,6 +320,21 @@ def reseal(folder):
     names = [line.split("  ")[1] for line in listed.read_text().splitlines()]
     digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     listed.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+
+
+# -- several processes ------------------------------------------------------------------------------------------------
+
+
+class SecondOfTwo(World):
+    """The second of two processes: what it has computed is put in its place, the other's share is left open."""
+
+    def __init__(self):
+        super().__init__(1, 2)
+
+    def gather_array(self, own, n_rows):
+        values = np.full((n_rows, *own.shape[1:]), -1.0)
+        values[1::2] = own
+        return values
 
 
 # -- watching ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import Reads, UniformChecker, encoded, watch
+from helpers import Reads, SecondOfTwo, UniformChecker, encoded, watch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -97,6 +97,16 @@ def test_frozen_experts_read_features_of_the_encoder_in_the_precision_of_the_tra
         assert_allclose(rows.X, expected, atol=1e-6)
         assert_array_equal(rows.tokens.values, rows.X)
         assert_array_equal(rows.y, own.y)
+
+
+def test_each_process_computes_the_features_of_its_share(tiny_encoder, monkeypatch):
+    clf = begun(tiny_encoder, max_length=16)
+    data = text_data(clf, pairs=False)
+    whole = clf._read_by_experts(data)["synthetic"].X
+    monkeypatch.setattr(_engine, "world", SecondOfTwo)
+    own = clf._read_by_experts(data)["synthetic"].X
+    assert_allclose(own[1], whole[1], atol=1e-6)
+    assert (own[0] < 0).all()
 
 
 @pytest.mark.parametrize("experts", ["finetuned", LogisticRegression()], ids=["finetuned", "classifier"])
@@ -244,6 +254,19 @@ def test_a_frozen_estimator_is_asked_about_all_rows_as_it_is(rows, read):
     assert opinion.expert is expert
     assert_allclose(opinion.synthetic, fitted.predict_proba(read["synthetic"].X))
     assert_allclose(opinion.real, fitted.predict_proba(read["real"].X))
+
+
+@pytest.mark.parametrize("rows", ["real", "synthetic"])
+def test_a_fitted_classifier_of_this_package_reads_what_was_encoded(rows, numeric_classifier):
+    def encoded_only(n):
+        given = encoded(np.random.RandomState(n).randn(n, 3), np.arange(n) % 2 == 0)
+        return replace(given, X="not to be read")
+
+    read = {"synthetic": encoded_only(6), "real": encoded_only(4)}
+    opinion = ask(begun(), read, FrozenEstimator(numeric_classifier), rows)
+    for kind in ("synthetic", "real"):
+        expected = numeric_classifier.predict_proba(read[kind].tokens.values)
+        assert_allclose(getattr(opinion, kind), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rows", ["real", "synthetic"])

@@ -312,6 +312,17 @@ def test_without_a_student_the_experts_are_asked_and_pooled():
     assert_allclose(log_proba[:, 1], math.log(np.finfo(np.float64).tiny))
 
 
+def test_without_a_student_an_expert_may_be_a_classifier_of_this_package(numeric_classifier):
+    clf = fitted_pool(
+        classes_=np.array([False, True]),
+        experts_={"one": numeric_classifier},
+        coef_=np.ones(1),
+        intercept_=np.zeros(2),
+    )
+    X = np.random.RandomState(0).randn(5, 3)
+    assert_allclose(clf.predict_proba(X), numeric_classifier.predict_proba(X), rtol=1e-6)
+
+
 def test_without_a_student_an_expert_gives_a_class_that_it_does_not_know_no_probability():
     """No more than the floor of a pool, 1e-4: 0.2 * 0.5 : 0.4 * 1e-4 : 0.4 * 0.5."""
     clf = fitted_pool(coef_=np.ones(2), intercept_=np.zeros(3))

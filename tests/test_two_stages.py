@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import CountedRegression, Reads, encoded, fit_data, watch
+from helpers import CountedRegression, Reads, SecondOfTwo, encoded, fit_data, watch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import StackingClassifier
@@ -231,18 +231,6 @@ def test_what_it_says_is_checked_like_that_of_others(numeric_classifier):
 
 
 # -- several processes ------------------------------------------------------------------------------------------------
-
-
-class SecondOfTwo(World):
-    """The second of two processes: what it has computed is put in its place, the other's share is left open."""
-
-    def __init__(self):
-        super().__init__(1, 2)
-
-    def gather_array(self, own, n_rows):
-        values = np.full((n_rows, *own.shape[1:]), -1.0)
-        values[1::2] = own
-        return values
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 5])
