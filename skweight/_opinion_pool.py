@@ -344,8 +344,8 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             features = frozen_features(self.module_, asked, super()._encode_rows, precision=self.precision)
             asked = AskedRows(features, Features(features))
         known = ~np.isnan(self.intercept_)
-        classes = self.classes_[known]
-        opinions = [np.nan_to_num(proba_of_classes(expert, asked, classes)) for expert in self.experts_.values()]
+        answers = [proba_of_classes(expert, asked, self.classes_) for expert in self.experts_.values()]
+        opinions = np.nan_to_num(answers)[..., known]
         proba = np.zeros((len(asked), len(self.classes_)))
         pool = OpinionPool(self.prior)
         pool.coef_, pool.intercept_, pool.n_classes_ = self.coef_, self.intercept_[known], int(known.sum())
