@@ -27,8 +27,8 @@ TESTS = {
     "model_selection": [f"model_selection/test_{name}.py" for name in ("splitters", "groups", "stack_real", "traps")],
     "_pools": ["test_pools.py"],
     "_imp": ["test_imp.py", "test_weight_warnings.py"],
-    "_checkers": ["test_checkers.py", "rows/test_real_rows.py"],
-    "_opinion_pool": ["test_teachers.py", "test_opinion_pool.py"],
+    "_checkers": ["test_checkers.py", "test_two_stages.py"],
+    "_opinion_pool": ["test_teachers.py", "test_experts.py", "test_pool_targets.py", "test_opinion_pool.py"],
 }
 FORK_SERVER = ["model_selection"]  # slower; threads of polars, which its tests use, do not survive a plain fork
 UNDECORATED = ['@np.errstate(under="ignore")\n']

@@ -227,7 +227,7 @@ class BaseCheckedClassifier(BaseTwoStageClassifier):
             self._check_classes(data, set(data.real.y.tolist()), "the real data")
         checker, proba = self._fit_checker("quality_checker", data.real, data, seed)
         known = set(np.asarray(checker.classes_).tolist())
-        if not self._needs_real() and known & set(data.classes.tolist()):
+        if not self._needs_real():
             self._check_classes(data, known, "the fitted quality_checker")
         return self._assessment("quality", checker, smooth_proba(proba, self.smoothing, len(checker.classes_)), data)
 
@@ -359,7 +359,7 @@ def _check_predicts_proba(name, checker):
 
 def _warn_if_one_class(name, proba, classes):
     """Warn if one class is above all others in every row; a checker that knows nothing of any row is not meant."""
-    proba = np.nan_to_num(proba, nan=-1.0)
+    proba = np.nan_to_num(proba)
     best = int(proba[0].argmax())
     if (proba[:, best] > np.delete(proba, best, axis=1).max(axis=1)).all():
         warn(

@@ -41,7 +41,7 @@ class Opinion:
     real : ndarray of shape (n_real, n_classes)
         Of the real rows, each from a copy that has not seen it.
     synthetic : ndarray of shape (n_synthetic, n_classes)
-        Of the synthetic rows. NaN in the columns of classes that an expert does not know.
+        Of the synthetic rows. 0 in the columns of classes that an expert does not know.
     """
 
     expert: Any
@@ -182,7 +182,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             }
         oof = np.stack([opinion.real for opinion in opinions.values()])
         on_synthetic = np.stack([opinion.synthetic for opinion in opinions.values()])
-        known = ~np.isnan(on_synthetic).any(axis=(0, 1)) & np.isin(np.arange(len(data.classes)), data.real.target)
+        known = np.isin(np.arange(len(data.classes)), data.real.target)
         splits = folds(data.real.target, self.cv, fold_seed)
         with _progress.stage("pool"):
             teacher, pool, on_real, scores = choose_teacher(
@@ -337,7 +337,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         if rows == _SYNTHETIC or isinstance(expert, FrozenEstimator):
             frozen = fitted if isinstance(fitted, FrozenEstimator) else FrozenEstimator(fitted)
             _, about_real = self._fit_and_ask(title, frozen, None, real, classes, seed)
-            return Opinion(fitted, about_real, synthetic)
+            return Opinion(fitted, np.nan_to_num(about_real), np.nan_to_num(synthetic))
         about_real = np.full((len(real), len(classes)), np.nan)
         for i, (train, test) in enumerate(folds(real.target, self.cv, fold_seed)):
             own = self._choose(rows, read, real.take(train))
@@ -347,7 +347,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             _, about_real[test] = self._fit_and_ask(
                 f"{title}, fold {i + 1}", expert, own, real.take(test), classes, seed
             )
-        return Opinion(fitted, np.nan_to_num(about_real), synthetic)
+        return Opinion(fitted, np.nan_to_num(about_real), np.nan_to_num(synthetic))
 
     def _choose(self, rows, read, real):
         """Rows to fit an expert on, of the real ones only some."""
@@ -379,7 +379,8 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             features = frozen_features(self.module_, asked, super()._encode_rows, precision=self.precision)
             asked = AskedRows(features, Features(features))
         known = ~np.isnan(self.intercept_)
-        opinions = [proba_of_classes(expert, asked, self.classes_[known]) for expert in self.experts_.values()]
+        answers = [proba_of_classes(expert, asked, self.classes_) for expert in self.experts_.values()]
+        opinions = np.nan_to_num(answers)[..., known]
         proba = np.zeros((len(asked), len(self.classes_)))
         pool = OpinionPool(self.prior)
         pool.coef_, pool.intercept_, pool.n_classes_ = self.coef_, self.intercept_[known], int(known.sum())

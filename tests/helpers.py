@@ -25,7 +25,9 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 import skweight
 from skweight import DIMPClassifier, IMPClassifier, baselines
 from skweight._engine import LabelledRows
+from skweight._engine.processes import World
 from skweight._rows.features import Features
+from skweight._rows.rows import FitData, Rows
 from skweight.baselines._meta_gradient import alignment, cross_entropy, trainable
 from skweight.losses import WeightedLoss
 from skweight.model_selection import stack_real
@@ -98,6 +100,26 @@ class ConstantChecker(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         return np.tile(list(self.proba.values()), (len(X), 1))
+
+
+class Reads(ClassifierMixin, BaseEstimator):
+    """A fitted checker that takes the first numbers of a row for the probabilities of its classes."""
+
+    def __init__(self, classes):
+        self.classes = classes
+
+    def fit(self, X, y):
+        return self
+
+    @property
+    def classes_(self):
+        return np.array(self.classes)
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def predict_proba(self, X):
+        return np.asarray(X)[:, : len(self.classes)]
 
 
 class CountedRegression(LogisticRegression):
@@ -224,6 +246,19 @@ def folds(splitter, y, **kwargs):
     return [(train.tolist(), test.tolist()) for train, test in splitter.split(y, y, **kwargs)]
 
 
+def encoded(X, y, classes=None, *, weight=None, index=None):
+    """Rows of numbers as a method gets them: checked, encoded, weighted by the user."""
+    X, y = np.asarray(X, dtype=np.float32), np.asarray(y)
+    index = np.arange(len(y)) if index is None else np.asarray(index)
+    weight = None if weight is None else np.asarray(weight, dtype=np.float64)
+    return Rows(X, y, weight, index, np.searchsorted(np.unique(y) if classes is None else classes, y), Features(X))
+
+
+def fit_data(synthetic, real=None, *, n_rows=None):
+    """What a method gets in a fit on encoded rows, of as many rows of `X` as there are synthetic ones by default."""
+    return FitData(synthetic, real, None, np.unique(synthetic.y), len(synthetic) if n_rows is None else n_rows)
+
+
 # -- three rows, for losses -------------------------------------------------------------------------------------------
 
 
@@ -285,6 +320,21 @@ def reseal(folder):
     names = [line.split("  ")[1] for line in listed.read_text().splitlines()]
     digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     listed.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+
+
+# -- several processes ------------------------------------------------------------------------------------------------
+
+
+class SecondOfTwo(World):
+    """The second of two processes: what it has computed is put in its place, the other's share is left open."""
+
+    def __init__(self):
+        super().__init__(1, 2)
+
+    def gather_array(self, own, n_rows):
+        values = np.full((n_rows, *own.shape[1:]), -1.0)
+        values[1::2] = own
+        return values
 
 
 # -- watching ---------------------------------------------------------------------------------------------------------

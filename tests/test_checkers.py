@@ -81,6 +81,59 @@ def test_parameters_of_a_checker_that_has_none_are_refused(value):
         IMPClassifier().set_params(diversity_checker=value, diversity_checker__lr=5e-5)
 
 
+def test_parameters_of_a_checker_that_was_given_are_listed_and_set_as_usual():
+    clf = IMPClassifier(quality_checker=LogisticRegression(C=3.0))
+    assert clf.get_params()["quality_checker__C"] == 3.0
+    assert "quality_checker__max_epochs" not in clf.get_params()
+    assert not [name for name in clf.get_params(deep=False) if "__" in name]
+    clf.set_params(quality_checker__C=2.0, diversity_checker__lr=0.5)
+    assert (clf.quality_checker.C, clf.diversity_checker.lr) == (2.0, 0.5)
+    with pytest.raises(ValueError, match="Invalid parameter 'nothing'"):
+        clf.set_params(quality_checker__nothing=1)
+
+
+# Of every shared parameter another value than the default.
+OWN = {
+    "encoder": "some/encoder",
+    "real_weight": 0.5,
+    "max_epochs": 3,
+    "lr": 0.5,
+    "batch_size": 7,
+    "max_length": 40,
+    "weight_decay": 0.1,
+    "warmup_ratio": 0.1,
+    "max_grad_norm": None,
+    "early_stopping": True,
+    "validation_fraction": 0.5,
+    "n_iter_no_change": 9,
+    "on_bad_rows": "drop",
+    "device": "cpu",
+    "precision": "fp32",
+    "compile": True,
+    "checkpoint_dir": "some/folder",
+    "checkpoint_steps": 9,
+    "callbacks": [],
+    "net_params": {},
+    "random_state": 3,
+    "verbose": 1,
+}
+
+
+@pytest.mark.parametrize(("encoder", "lr"), [("some/encoder", 1e-4), ("passthrough", "auto")])
+def test_the_default_quality_checker_computes_as_the_classifier_does_and_trains_in_its_own_way(encoder, lr):
+    checker = DIMPClassifier(**OWN | {"encoder": encoder})._default_checkers()["quality_checker"]
+    same = {name: OWN[name] for name in ("max_length", "device", "precision", "compile", "verbose")}
+    budget = {"max_epochs": 10, "batch_size": 16, "lr": lr}
+    assert checker.get_params() == CrossEntropyClassifier(encoder, **same, **budget).get_params()
+
+
+def test_the_default_diversity_checker_trains_as_the_classifier_does_on_synthetic_rows_alone():
+    checkers = IMPClassifier(**OWN)._default_checkers()
+    assert list(checkers) == ["quality_checker", "diversity_checker"]
+    changed = {"real_weight": 0.0, "early_stopping": False, "random_state": None, "callbacks": None}
+    assert checkers["diversity_checker"].get_params() == {**OWN, **changed}
+
+
 def test_checkers_are_cloned_and_seeded(tiny_encoder, toy):
     checker = make_pipeline(TfidfVectorizer(), LogisticRegression(solver="saga", max_iter=5000))
     clf = fit(quick(DIMPClassifier, tiny_encoder, quality_checker=checker), toy)
@@ -178,6 +231,13 @@ def test_fast_checker_of_numbers_is_a_regression_on_standardised_columns():
     assert (regression.C, regression.max_iter) == (1.0, 300)
 
 
+@pytest.mark.parametrize("passthrough", [False, True])
+def test_with_routing_the_fast_checkers_regression_alone_asks_for_weights(passthrough, routing):
+    first, last = (step for _, step in fast_checker(passthrough).steps)
+    assert last.get_metadata_routing().fit.requests == {"sample_weight": True}
+    assert first.get_metadata_routing().fit.requests == ({"sample_weight": False} if passthrough else {})
+
+
 def test_seeds_go_to_every_random_state_that_is_none_in_the_order_of_their_names():
     steps = [
         ("last", LogisticRegression()),
@@ -188,7 +248,11 @@ def test_seeds_go_to_every_random_state_that_is_none_in_the_order_of_their_names
     rng = np.random.RandomState(3)
     first, last = rng.randint(2**31 - 1), rng.randint(2**31 - 1)
     assert [step.random_state for _, step in seeded.estimators] == [last, first, 5]
+    assert {type(step.random_state) for _, step in seeded.estimators} == {int}
     assert seeded.get_params()["first__max_iter"] == 100
+    # Where another parameter is None, or the checker itself has the only random_state.
+    alone = _seeded(LogisticRegression(class_weight=None), seed=3)
+    assert (alone.random_state, alone.class_weight) == (np.random.RandomState(3).randint(2**31 - 1), None)
 
 
 REGRESSION, NEIGHBOURS = LogisticRegression(), KNeighborsClassifier()
@@ -200,12 +264,13 @@ REGRESSION, NEIGHBOURS = LogisticRegression(), KNeighborsClassifier()
         (REGRESSION, "sample_weight"),
         (NEIGHBOURS, None),
         (make_pipeline(StandardScaler(), REGRESSION), "logisticregression__sample_weight"),
+        (make_pipeline(StandardScaler(), MinMaxScaler(), REGRESSION), "logisticregression__sample_weight"),
         (make_pipeline(StandardScaler(), NEIGHBOURS), None),
         (GridSearchCV(REGRESSION, {}), "sample_weight"),
         (GridSearchCV(make_pipeline(StandardScaler(), REGRESSION), {}), "logisticregression__sample_weight"),
         (GridSearchCV(NEIGHBOURS, {}), None),
     ],
-    ids="regression neighbours pipeline pipeline-neighbours search search-pipeline search-neighbours".split(),
+    ids="regression neighbours pipeline three pipeline-neighbours search search-pipeline search-neighbours".split(),
 )
 def test_weights_of_rows_go_to_the_step_that_can_take_them(checker, name):
     weight = np.ones(3)
@@ -219,6 +284,8 @@ def test_with_routing_weights_of_rows_go_where_they_are_asked_for(routing):
     asks = LogisticRegression().set_fit_request(sample_weight=True)
     assert _weight_params(make_pipeline(StandardScaler(), asks), weight).keys() == {"sample_weight"}
     assert _weight_params(make_pipeline(MinMaxScaler(), NEIGHBOURS), weight) == {}
+    asks_for_other_weights = LogisticRegression().set_fit_request(sample_weight="other_weight")
+    assert _weight_params(make_pipeline(MinMaxScaler(), asks_for_other_weights), weight) == {}
 
 
 CLASSES = np.array(["bad", "good", "odd"])

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from helpers import QUICK, WEIGHTED, UniformChecker, fit, parameters, quick, tfidf
+from helpers import QUICK, WEIGHTED, UniformChecker, encoded, fit, parameters, quick, tfidf
 from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
@@ -286,3 +286,10 @@ def test_real_rows_that_join_weigh_by_their_sample_weight(cls, three_classes):
     clf = on_numbers(cls, real_weight=0.5, batch_size=len(y), max_epochs=1)
     weights = clf.fit(X, y, is_real=is_real, sample_weight=weight).sample_weight_[is_real]
     np.testing.assert_allclose(weights / weights.min(), weight[is_real], rtol=1e-5)
+
+
+def test_real_rows_that_join_dimp_weigh_a_share_of_the_mean_and_no_checker_is_asked_about_them():
+    real = encoded([[0.0], [0.0]], [0, 1], weight=[0.5, 1.5])
+    columns = DIMPClassifier("passthrough", real_weight=0.5)._real_columns({}, real)
+    assert columns["sample_weight"].tolist() == [0.25, 0.75]
+    assert np.isnan(columns["log_quality"]).tolist() == [True, True]
