@@ -28,6 +28,8 @@ TESTS = {
     "_pools": ["test_pools.py"],
     "_imp": ["test_imp.py", "test_weight_warnings.py"],
     "_checkers": ["test_checkers.py", "test_two_stages.py"],
+    "_teachers": ["test_teachers.py"],
+    "_verdict": ["test_verdict.py"],
     "_opinion_pool": ["test_teachers.py", "test_experts.py", "test_pool_targets.py", "test_opinion_pool.py"],
 }
 FORK_SERVER = ["model_selection"]  # slower; threads of polars, which its tests use, do not survive a plain fork
