@@ -9,7 +9,7 @@ from skweight._audit.comparison import BOTH, POOL, REAL, SYNTHETIC
 WAYS = [REAL, SYNTHETIC, BOTH, POOL]
 
 
-QUICK = {"encoder": "passthrough", "cv": 3, "n_repeats": 1}
+QUICK = {"encoder": "passthrough", "cv": 2, "n_repeats": 1}
 
 
 def numbers(n, seed, n_columns=30):

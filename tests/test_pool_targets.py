@@ -83,6 +83,7 @@ def test_what_is_learnt_of_them():
         "intercept_",
         "oof_proba_",
         "scores_",
+        "verdict_",
         "target_proba_",
         "sample_weight_",
     }

@@ -90,8 +90,8 @@ def audit(
     >>> import numpy as np
     >>> from skweight import audit
     >>> rng = np.random.RandomState(0)
-    >>> X, real_X = rng.randn(500, 10), rng.randn(100, 10)
-    >>> y, real_y = X.sum(axis=1) > 0, real_X.sum(axis=1) > 0  # what ten columns say takes more than 100 rows to learn
+    >>> X, real_X = rng.randn(500, 30), rng.randn(100, 30)
+    >>> y, real_y = X.sum(axis=1) > 0, real_X.sum(axis=1) > 0  # 100 rows are too few for 30 columns
     >>> result = audit(X, y, real_X, real_y, encoder="passthrough")
     >>> result.verdict.decision
     'use'

@@ -23,6 +23,7 @@ def frozen(**proba):
 # -- what the classifier learns from ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_on_real_text_it_learns_what_the_teacher_knows_and_not_the_wrong_labels(minilm, themes):
     training = {"lr": 3e-4, "batch_size": 16, "random_state": 0}
     teacher = CrossEntropyClassifier(minilm, max_epochs=8, **training).fit(themes["real_X"], themes["real_y"])

@@ -371,8 +371,9 @@ def test_fit_ends_with_a_table_the_path_and_the_next_command(fit, files, capsys)
         "  both, joined",
         "  their pool",
     ]
-    assert lines[start + 7] == f"on the 2 rows of {files['test']}"
-    assert [line[:32].rstrip() for line in lines[start + 8 : start + 10]] == ["  real rows alone", "  this classifier"]
+    assert lines[start + 7].startswith("With the synthetic rows: ")
+    assert lines[start + 8] == f"on the 2 rows of {files['test']}"
+    assert [line[:32].rstrip() for line in lines[start + 9 : start + 11]] == ["  real rows alone", "  this classifier"]
     assert lines[-1] == f"Use it: python -m skweight predict {files['model']} TEXTS.csv --out LABELS.csv"
     assert lines[-2].startswith(f"The model is in {files['model']};")
 
