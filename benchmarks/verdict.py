@@ -18,6 +18,7 @@ from benchmarks.common import draw, encoder_name, machine, new_parser, parse, ta
 from benchmarks.never_worse.frozen import Embedder
 from benchmarks.paper.lines import Lines, read_lines
 from skweight._audit.comparison import POOL, REAL, Sources, Trial, cross_validate
+from skweight._pools import folds
 
 N_REAL = 300
 
@@ -43,7 +44,8 @@ def score(embedder, path, n_synthetic, seed):
     trial = Trial(sources, cv=5, seeds=rng.randint(2**31, size=3), confidence=0.95, rope=0.01)
     verdict = trial.judge(trial.hits[POOL], trial.hits[REAL]).to_dict()
     every = Sources(**{**vars(sources), "real_X": X, "real_y": np.searchsorted(classes, y)})
-    hits = cross_validate(every, [(drawn, others)], seed=0)
+    inner = [drawn[test] for _, test in folds(y[drawn], 5, seed)]
+    hits = cross_validate(every, [others, *inner], scored=[0])
     return {**verdict, "on_others": float(np.mean((hits[POOL] - hits[REAL])[others])), "n_others": len(others)}
 
 

@@ -292,6 +292,7 @@ def test_a_module_imports_only_what_the_package_depends_on(module):
         "scipy",
         "sklearn",
         "skorch",
+        "threadpoolctl",
         "torch",
         "tqdm",
         "transformers",

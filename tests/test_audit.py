@@ -9,7 +9,7 @@ from skweight._audit.comparison import BOTH, POOL, REAL, SYNTHETIC
 WAYS = [REAL, SYNTHETIC, BOTH, POOL]
 
 
-QUICK = {"encoder": "passthrough", "cv": 2, "n_repeats": 1}
+QUICK = {"encoder": "passthrough", "cv": 3, "n_repeats": 1}
 
 
 def numbers(n, seed, n_columns=30):
@@ -91,7 +91,6 @@ def test_rows_of_another_kind_are_told_apart(good, judged):
     X, y, real_X, real_y = good
     result = audit(X + 5, y, real_X, real_y, **QUICK, max_rows=100)
     assert result.domain_auc > 0.99
-    assert "A09" in [finding.code for finding in result.findings]
     assert judged.domain_auc == pytest.approx(0.5, abs=0.1)
 
 
@@ -148,12 +147,14 @@ def test_shares_of_classes_that_differ_are_named(good):
     ("change", "message"),
     [
         ({"scoring": "f1"}, "scoring must be"),
+        ({"cv": 2}, "cv must be at least 3, got 2"),
+        ({"real_X": np.eye(4, 30), "real_y": ["up"] * 4}, "needs real rows of two classes"),
         ({"generator": ["a"]}, "generator has 1 values, but there are 500 synthetic rows"),
     ],
 )
 def test_bad_arguments_are_refused(good, change, message):
     with pytest.raises(ValueError, match=message):
-        audit(*good, **QUICK, **change)
+        audit(**dict(zip(("synth_X", "synth_y", "real_X", "real_y"), good, strict=True)) | QUICK | change)
 
 
 # -- texts ------------------------------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ def reviews(n, seed):
 
 
 def test_texts_are_read_by_the_encoder(tiny_encoder):
-    result = audit(*reviews(60, 0), *reviews(40, 1), encoder=tiny_encoder, cv=2, n_repeats=1)
+    result = audit(*reviews(60, 0), *reviews(40, 1), encoder=tiny_encoder, cv=3, n_repeats=1)
     assert [row["name"] for row in result.scores] == WAYS
     assert result.n_real == 40
 
@@ -178,7 +179,7 @@ def test_copies_are_counted(tiny_encoder):
     real_X, real_y = reviews(40, 1)
     test_X, _ = reviews(20, 2)
     X[:5], X[10:13], X[20:30] = real_X[:5], [text.upper() for text in test_X[:3]], [X[50]] * 10
-    result = audit(X, y, real_X, real_y, encoder=tiny_encoder, cv=2, n_repeats=1, test_X=test_X)
+    result = audit(X, y, real_X, real_y, encoder=tiny_encoder, cv=3, n_repeats=1, test_X=test_X)
     found = {finding.code: finding.text for finding in result.findings}
     assert found["A01"].startswith("3 of 60 synthetic rows are copies of rows of test_X")
     assert found["A02"].startswith("5 of 60 synthetic rows are copies of rows of the real data")
@@ -188,4 +189,4 @@ def test_copies_are_counted(tiny_encoder):
 def test_pairs_of_texts_can_be_audited(tiny_encoder):
     (X, y), (real_X, real_y) = reviews(40, 0), reviews(20, 1)
     pairs, real_pairs = ([(text, text[::-1]) for text in texts] for texts in (X, real_X))
-    assert audit(pairs, y, real_pairs, real_y, encoder=tiny_encoder, cv=2, n_repeats=1).n_synthetic == 40
+    assert audit(pairs, y, real_pairs, real_y, encoder=tiny_encoder, cv=3, n_repeats=1).n_synthetic == 40

@@ -54,7 +54,8 @@ def audit(
     synth_y : array-like of shape (n_samples,)
         Their labels.
     real_X, real_y : array-like of shape (n_real, ...) and (n_real,)
-        Real rows. At least two classes need two rows each; with less than about 100 rows hardly any verdict is certain.
+        Real rows of at least two classes, and three of one of them; with fewer than about 100 hardly any verdict is
+        certain.
     encoder : str or path, default="google-bert/bert-base-uncased"
         Hub id or folder, or "passthrough".
     generator : array-like of shape (n_samples,), default=None
@@ -66,7 +67,7 @@ def audit(
         What the points are points of. "balanced_accuracy" counts all classes alike; the pool then has
         ``prior="balanced"``.
     cv : int, default=5
-        Folds of the real rows.
+        Folds of the real rows, three at least.
     n_repeats : int, default=3
         How often the real rows are split into folds.
     max_rows : int or None, default=5000
@@ -98,6 +99,8 @@ def audit(
     """
     if scoring not in ("accuracy", "balanced_accuracy"):
         raise ValueError(f"scoring must be 'accuracy' or 'balanced_accuracy', got {scoring!r}.")
+    if cv < 3:
+        raise ValueError(f"cv must be at least 3, got {cv}.")
     rng = check_random_state(random_state)
     passthrough = isinstance(encoder, str) and encoder == "passthrough"
     # Rows are checked as those of a fit.
@@ -109,6 +112,12 @@ def audit(
     )
     test = None if test_X is None else check(test_X, "test_X")[0]
     groups = None if generator is None else _check_groups(generator, len(data.synthetic))
+    n_of_class = np.unique(data.real.y, return_counts=True)[1]
+    if len(n_of_class) < 2 or n_of_class.max() < 3:
+        raise ValueError(
+            f"An audit needs real rows of two classes, and at least three of one of them; got {len(data.real)} real "
+            f"rows of {len(n_of_class)} classes."
+        )
     n_synthetic = len(data.synthetic)
     read = np.arange(n_synthetic)
     if max_rows is not None and n_synthetic > max_rows:

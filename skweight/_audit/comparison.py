@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
-from skweight._pools import OpinionPool, balanced_weight, cross_fit_proba, folds
+from skweight._pools import OpinionPool, balanced_weight, folds
 from skweight._teachers import choose_teacher
 from skweight._verdict import interval, judge
 from skweight._weights import class_proba
@@ -63,53 +64,63 @@ class Sources:
         return clone(self.expert).fit(X, y, **own)
 
 
-def cross_validate(sources, splits, *, seed, n_folds=5):
+def cross_validate(sources, tests, scored=None):
     """Which real rows are predicted rightly by models that have not seen them.
+
+    For each fold the opinion pool is fitted on predictions of the other folds, by models that have seen neither these
+    nor that fold. Models without two folds serve both of these, so that there are half as many as in a cross-validation
+    inside a cross-validation.
 
     Parameters
     ----------
     sources : Sources
-    splits : list of (ndarray of int, ndarray of int)
-        Training and test rows of each fold, among the real ones.
-    seed : int
-        Of the folds inside the training rows, on which the pool is fitted.
-    n_folds : int, default=5
-        How many there are of those.
+    tests : list of ndarray of int
+        Folds of the real rows, three at least, which together are all of them.
+    scored : list of int, default=None
+        The folds whose rows are predicted; None predicts all.
 
     Returns
     -------
     hits : dict of str to ndarray of shape (n_real,)
-        1 or 0 for every real row, by way to train.
+        1 or 0 for every real row, by way to train; 0 for rows that are not predicted.
     """
     classes, y = np.arange(sources.n_classes), sources.real_y
-    on_real = class_proba(sources.fit_synthetic(), sources.real_X, classes)  # it has seen no real row
+    fold_of = np.empty(len(y), dtype=np.intp)
+    for fold, test in enumerate(tests):
+        fold_of[test] = fold
+    on_synthetic = class_proba(sources.fit_synthetic(), sources.real_X, classes)  # it has seen no real row
+    said: dict[frozenset, dict] = {}
+
+    def proba_without(*left_out):
+        """Probabilities of all real rows, by way to train without the real rows of some folds."""
+        key = frozenset(left_out)
+        if key not in said:
+            real = np.flatnonzero(~np.isin(fold_of, left_out))
+            # Where only one class is left to learn from, it seems certain.
+            alone = np.broadcast_to(classes == y[real[0]], (len(y), len(classes)))
+            if len(np.unique(y[real])) > 1:
+                alone = class_proba(sources.fit_real(real), sources.real_X, classes)
+            both = class_proba(sources.fit_both(real), sources.real_X, classes)
+            said[key] = {REAL: alone, SYNTHETIC: on_synthetic, BOTH: both}
+        return {name: np.nan_to_num(proba) for name, proba in said[key].items()}
+
     hits = {name: np.zeros(len(y)) for name in (REAL, SYNTHETIC, BOTH, POOL)}
-    for train, test in splits:
+    for fold in range(len(tests)) if scored is None else scored:
+        test, train = tests[fold], np.flatnonzero(fold_of != fold)
         known = np.unique(y[train])
-        inner = folds(y[train], n_folds, seed)
-        oof = {
-            REAL: cross_fit_proba(sources.expert, sources.real_X[train], y[train], cv=inner, classes=classes),
-            SYNTHETIC: on_real[train],
-            BOTH: np.empty((len(train), len(classes))),
-        }
-        for own, held_out in inner:
-            rows = sources.real_X[train[held_out]]
-            oof[BOTH][held_out] = class_proba(sources.fit_both(train[own]), rows, classes)
-        said = {
-            REAL: class_proba(sources.fit_real(train), sources.real_X[test], classes),
-            SYNTHETIC: on_real[test],
-            BOTH: class_proba(sources.fit_both(train), sources.real_X[test], classes),
-        }
-        _, pool, _, _ = choose_teacher(
-            OpinionPool(sources.prior),
-            {name: np.nan_to_num(proba[:, known]) for name, proba in oof.items()},
-            np.searchsorted(known, y[train]),
-            np.ones(len(train)),
-            inner,
-        )
-        for name, proba in said.items():
-            hits[name][test] = np.nan_to_num(proba).argmax(axis=1) == y[test]
-        pooled = pool.predict_proba(np.stack([np.nan_to_num(proba[:, known]) for proba in said.values()]))
+        oof = {name: np.empty((len(train), len(known))) for name in (REAL, SYNTHETIC, BOTH)}
+        inner = []
+        for other in sorted(set(range(len(tests))) - {fold}):
+            held_out = fold_of[train] == other
+            inner.append((np.flatnonzero(~held_out), np.flatnonzero(held_out)))
+            for name, proba in proba_without(fold, other).items():
+                oof[name][held_out] = proba[np.ix_(train[held_out], known)]
+        target = np.searchsorted(known, y[train])
+        _, pool, _, _ = choose_teacher(OpinionPool(sources.prior), oof, target, np.ones(len(train)), inner)
+        on_test = {name: proba[test] for name, proba in proba_without(fold).items()}
+        for name, proba in on_test.items():
+            hits[name][test] = proba.argmax(axis=1) == y[test]
+        pooled = pool.predict_proba(np.stack([proba[:, known] for proba in on_test.values()]))
         hits[POOL][test] = known[pooled.argmax(axis=1)] == y[test]
     return hits
 
@@ -134,7 +145,6 @@ class Trial:
 
     def __init__(self, sources, *, cv, seeds, confidence, rope):
         self.sources = sources
-        self._seeds = seeds
         self._confidence, self._rope = confidence, rope
         y = sources.real_y
         self._row_weight = balanced_weight(y, np.ones(len(y))) if sources.prior == "balanced" else np.ones(len(y))
@@ -143,10 +153,9 @@ class Trial:
 
     def run(self, sources, n_repeats=None):
         """Cross-validate other sources on the same folds, of so many repeats; returns hits."""
-        runs = [
-            cross_validate(sources, splits, seed=seed)
-            for splits, seed in list(zip(self._splits, self._seeds, strict=True))[:n_repeats]
-        ]
+        # Products of small matrices take several times as long in threads that wait for each other.
+        with threadpool_limits(1, user_api="blas"):
+            runs = [cross_validate(sources, [test for _, test in split]) for split in self._splits[:n_repeats]]
         return {name: np.stack([hits[name] for hits in runs]) for name in runs[0]}
 
     def judge(self, hits, others):

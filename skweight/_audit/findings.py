@@ -8,6 +8,7 @@ from scipy.stats import chi2_contingency
 from skweight._copies import find_copies
 
 _FEW = 5  # real rows of a class
+_LEAST_AGREEMENT = 0.85  # of a classifier with synthetic labels, as a share of that with real ones
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _about_labels(result, data):
             "A05", f"Fewer than {_FEW} real rows of {_listed(data.classes[few])}: little is known of such rows."
         )
     on_real = result["scores"][0]["score"]
-    if result["agreement"] < on_real - 0.1:
+    if result["agreement"] < _LEAST_AGREEMENT * on_real:
         yield Finding(
             "A06",
             f"A classifier of the real rows gives {result['agreement']:.0%} of the synthetic rows their own label, and "
@@ -85,14 +86,9 @@ def _about_labels(result, data):
 def _about_sources(result, n_real):
     if n_real < 100:
         yield Finding("A08", f"{n_real} real rows are few: with them only large differences show.")
-    if result["domain_auc"] > 0.95:
-        yield Finding(
-            "A09",
-            f"Synthetic rows are not like real ones: a classifier tells them apart (AUC {result['domain_auc']:.2f}).",
-        )
     hurting = [effect["group"] for effect in result["groups"] if effect["high"] < 0]
     if hurting:
-        yield Finding("A10", f"The other synthetic rows do better without those of {_listed(hurting)}.")
+        yield Finding("A09", f"The other synthetic rows do better without those of {_listed(hurting)}.")
 
 
 def _listed(names, most=5):
