@@ -30,7 +30,7 @@ def audit(
     scoring="accuracy",
     cv=5,
     n_repeats=3,
-    max_rows=5000,
+    max_rows=4000,
     confidence=0.95,
     rope=0.01,
     max_length="auto",
@@ -70,7 +70,7 @@ def audit(
         Folds of the real rows, three at least.
     n_repeats : int, default=3
         How often the real rows are split into folds.
-    max_rows : int or None, default=5000
+    max_rows : int or None, default=4000
         Of more synthetic rows, so many are drawn at random; None takes all. Copies are looked for in all rows.
     confidence : float, default=0.95
         Of the intervals.

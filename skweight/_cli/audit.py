@@ -26,7 +26,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--scoring", choices=["accuracy", "balanced_accuracy"], default="accuracy", help="what is scored"
     )
-    parser.add_argument("--max-rows", type=int, default=5000, help="synthetic rows that are read, drawn at random")
+    parser.add_argument("--max-rows", type=int, default=4000, help="synthetic rows that are read, drawn at random")
     parser.add_argument(
         "--max-length", type=int, help="tokens of a text that are read (default: 128, or what the encoder takes)"
     )
