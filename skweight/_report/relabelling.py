@@ -23,7 +23,7 @@ def import_pandas():
 
 
 def relabelling_table(evidence, path=None):
-    """Make the table that :meth:`WeightReport.relabelling` returns."""
+    """Make the table that ``report.relabelling(path)`` returns."""
     if evidence.proba is None:
         raise ValueError(
             f"{type(evidence.classifier).__name__} keeps nobody who could suggest labels: no quality checker and no "
@@ -62,7 +62,7 @@ def read_relabelling(path, X, y):
     Parameters
     ----------
     path : str or path
-        What :meth:`WeightReport.relabelling` has written, edited: lines may be left out or sorted; a row with anything
+        What ``report.relabelling(path)`` has written, edited: lines may be left out or sorted; a row with anything
         in the column ``keep`` keeps its label, as does one whose ``suggested`` is empty; another label in
         ``suggested`` counts.
     X : array-like of shape (n_samples,) or (n_samples, 2)
