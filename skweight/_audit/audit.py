@@ -12,6 +12,7 @@ from skweight._opinion_pool import OpinionPoolClassifier, frozen_expert
 from skweight._pools import cross_fit_proba
 from skweight._rows.rows import check_data
 from skweight._rows.texts import to_rows
+from skweight._storage.about import travelling_name
 
 _FEW = 20  # rows of a group that is worth a line
 _MOST_GROUPS = 10
@@ -150,7 +151,7 @@ def audit(
         n_synthetic=n_synthetic,
         n_read=len(read),
         scoring=scoring,
-        encoder=str(encoder),
+        encoder=travelling_name(str(encoder)),
         cv=cv,
         n_repeats=n_repeats,
     )
