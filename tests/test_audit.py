@@ -73,6 +73,7 @@ def test_a_group_that_adds_nothing_but_errors_hurts(good):
     assert [effect["group"] for effect in result.groups] == ["good", "bad"]
     assert result.groups[0]["difference"] > result.groups[1]["difference"]
     assert result.groups[1]["rows"] == 250
+    assert "against the pool without it" in str(result)
 
 
 def test_a_group_with_few_rows_has_no_line(good):
@@ -98,6 +99,10 @@ def test_all_is_there_for_a_machine_to_read(judged):
     said = json.loads(json.dumps(judged.to_dict()))
     assert said["verdict"]["decision"] == "use"
     assert said["sentence"] == judged.sentence
+
+
+def test_scores_are_shares(judged):
+    assert all(0 <= row["low"] <= row["score"] <= row["high"] <= 1 for row in judged.scores)
 
 
 def test_the_report_begins_with_the_sentence(judged):

@@ -172,7 +172,8 @@ def _check_groups(generator, n_rows):
 def _scores(trial):
     rows = []
     for name, hits in trial.hits.items():
-        row = dict(zip(("score", "low", "high"), trial.score(hits), strict=True))
+        score, low, high = trial.score(hits)
+        row = {"score": score, "low": max(low, 0.0), "high": min(high, 1.0)}
         of = dict.fromkeys(("difference", "low", "high"))
         if name != REAL:
             of = _interval_of(trial.judge(hits, trial.hits[REAL]))

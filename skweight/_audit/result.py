@@ -100,11 +100,13 @@ def _report(audit):
             difference = _points(row["difference"], row["difference_low"], row["difference_high"])
         yield f"{row['name']:<24} {own:>24} {difference:>26}".rstrip()
     yield ""
-    yield from _table("the pool with so many synthetic rows", audit.learning_curve, lambda row: row["rows"])
+    title = "the pool with so many synthetic rows"
+    yield from _table(title, "against real rows only", audit.learning_curve, lambda row: row["rows"])
     if audit.groups:
         yield ""
+        title = "what a group of synthetic rows adds"
         yield from _table(
-            "what a group adds to the others", audit.groups, lambda row: f"{row['group']} ({row['rows']})"
+            title, "against the pool without it", audit.groups, lambda row: f"{row['group']} ({row['rows']})"
         )
     yield ""
     for finding in audit.findings:
@@ -116,8 +118,8 @@ def _report(audit):
     yield "Not looked at: other encoders, and what fine-tuning learns that a regression on features does not."
 
 
-def _table(title, rows, name):
-    yield f"{title:<49} {'against real rows only':>26}"
+def _table(title, against, rows, name):
+    yield f"{title:<48} {against:>27}"
     for row in rows:
         yield f"{name(row)!s:<49} {_points(row['difference'], row['low'], row['high']):>26}"
 
