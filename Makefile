@@ -27,7 +27,7 @@ docs: $(VENV)/.docs
 	@echo "Open docs/_build/html/index.html"
 
 $(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs,examples]"
 	touch $@
 
 # The environment is made anew whenever what it is made from changes.

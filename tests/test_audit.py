@@ -151,8 +151,12 @@ def test_shares_of_classes_that_differ_are_named(good):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scoring": "f1"}, "scoring must be"),
-        ({"cv": 2}, "cv must be at least 3, got 2"),
+        ({"scoring": "f1"}, "The 'scoring' parameter of audit must be a str among"),
+        ({"cv": 2}, r"The 'cv' parameter of audit must be an int in the range \[3, inf\). Got 2"),
+        ({"n_repeats": 0}, "The 'n_repeats' parameter"),
+        ({"max_rows": 0}, "The 'max_rows' parameter"),
+        ({"confidence": 95}, "The 'confidence' parameter"),
+        ({"rope": 1.5}, "The 'rope' parameter"),
         ({"real_X": np.eye(4, 30), "real_y": ["up"] * 4}, "needs real rows of two classes"),
         ({"generator": ["a"]}, "generator has 1 values, but there are 500 synthetic rows"),
     ],

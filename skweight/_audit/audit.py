@@ -1,8 +1,11 @@
 """The function :func:`skweight.audit`."""
 
+from numbers import Integral, Real
+
 import numpy as np
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skweight._audit.comparison import POOL, REAL, Sources, Trial
 from skweight._audit.findings import find
@@ -19,6 +22,18 @@ _MOST_GROUPS = 10
 _DOMAIN_ROWS = 1000  # of each kind, for the domain classifier
 
 
+@validate_params(
+    {
+        "scoring": [StrOptions({"accuracy", "balanced_accuracy"})],
+        "cv": [Interval(Integral, 3, None, closed="left")],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "max_rows": [Interval(Integral, 1, None, closed="left"), None],
+        "confidence": [Interval(Real, 0, 1, closed="neither")],
+        "rope": [Interval(Real, 0, 1, closed="left")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=False,
+)
 def audit(
     synth_X,
     synth_y,
@@ -98,10 +113,6 @@ def audit(
     >>> result.verdict.decision
     'use'
     """
-    if scoring not in ("accuracy", "balanced_accuracy"):
-        raise ValueError(f"scoring must be 'accuracy' or 'balanced_accuracy', got {scoring!r}.")
-    if cv < 3:
-        raise ValueError(f"cv must be at least 3, got {cv}.")
     rng = check_random_state(random_state)
     passthrough = isinstance(encoder, str) and encoder == "passthrough"
     # Rows are checked as those of a fit.

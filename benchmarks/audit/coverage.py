@@ -1,17 +1,21 @@
 """How often an audit is right: 300 real rows drawn again and again, judged, and compared with all the others.
 
-    python -m benchmarks.verdict --data DATA --cells TASK:SYNTHETIC ... --encoder FOLDER --cache FOLDER --out FILE
+    python -m benchmarks.audit.coverage --data DATA --cells TASK:SYNTHETIC ... --encoder FOLDER --cache FOLDER \
+        --out FILE
 
 The truth of a cell is what its real rows say that were not drawn: the difference in accuracy between the opinion pool
 and the real rows alone, both fitted on all 300 drawn rows, on average over the draws. An interval is right if it covers
 this. A verdict is wrong if it is "use" where the truth is negative, or "do not use" where the truth is above a point.
-Lines are kept in ``--out``: what is there is not run again. ``--report`` prints the table of a file.
+Lines are kept in ``--out``: what is there is not run again. What is judged is kept in ``--cache``, so that another
+formula for the interval can be tried in a moment. ``--report`` prints the table of a file.
 """
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from joblib import Memory
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.common import draw, encoder_name, machine, new_parser, parse, table
@@ -19,34 +23,46 @@ from benchmarks.never_worse.frozen import Embedder
 from benchmarks.paper.lines import Lines, read_lines
 from skweight._audit.comparison import POOL, REAL, Sources, Trial, cross_validate
 from skweight._pools import folds
+from skweight._verdict import judge
 
 N_REAL = 300
+LEVELS = {"confidence": 0.95, "rope": 0.01}
 
 
-def score(embedder, path, n_synthetic, seed):
-    """Judge a draw of the real rows; returns the verdict, and the difference on the rows that were not drawn."""
+def compare(path, n_synthetic, seed, embedder):
+    """Draw real rows and cross-validate on them.
+
+    Returns
+    -------
+    differences : ndarray of shape (n_repeats, 300)
+        Hits of the opinion pool, minus those of the real rows alone.
+    y : ndarray of shape (300,)
+    seeds : ndarray of int
+        Of the folds of each repeat.
+    on_others : ndarray of shape (n_others,)
+        The same differences on the rows that were not drawn, both fitted on all that were.
+    """
     synth_X, synth_y = embedder.load(path)
     files = [embedder.load(path.with_name(name)) for name in ("real_train.csv", "real_pool.csv")]
     X, y = (np.concatenate(parts) for parts in zip(*files, strict=True))
-    classes = np.unique(synth_y)
+    classes, y = np.unique(y, return_inverse=True)
     rng = np.random.RandomState(10_000 + seed)
     order = rng.permutation(len(X))
     drawn, others = order[:N_REAL], order[N_REAL:]
     synth_X, synth_y = draw(synth_X, synth_y, n_synthetic, seed)
-    sources = Sources(
-        synth_X,
-        np.searchsorted(classes, synth_y),
-        X[drawn],
-        np.searchsorted(classes, y[drawn]),
-        len(classes),
-        LogisticRegression(max_iter=500),
-    )
-    trial = Trial(sources, cv=5, seeds=rng.randint(2**31, size=3), confidence=0.95, rope=0.01)
-    verdict = trial.judge(trial.hits[POOL], trial.hits[REAL]).to_dict()
-    every = Sources(**{**vars(sources), "real_X": X, "real_y": np.searchsorted(classes, y)})
+    synth_y, expert = np.searchsorted(classes, synth_y), LogisticRegression(max_iter=500)
+    sources = Sources(synth_X, synth_y, X[drawn], y[drawn], len(classes), expert)
+    seeds = rng.randint(2**31, size=3)
+    trial = Trial(sources, cv=5, seeds=seeds, **LEVELS)
     inner = [drawn[test] for _, test in folds(y[drawn], 5, seed)]
-    hits = cross_validate(every, [others, *inner], scored=[0])
-    return {**verdict, "on_others": float(np.mean((hits[POOL] - hits[REAL])[others])), "n_others": len(others)}
+    hits = cross_validate(replace(sources, real_X=X, real_y=y), [others, *inner], scored=[0])
+    return trial.hits[POOL] - trial.hits[REAL], y[drawn], seeds, (hits[POOL] - hits[REAL])[others]
+
+
+def score(differences, y, seeds, on_others):
+    """Judge them."""
+    verdict = judge(differences, [folds(y, 5, seed) for seed in seeds], y, np.ones(len(y)), **LEVELS)
+    return {**verdict.to_dict(), "on_others": float(np.mean(on_others)), "n_others": len(on_others)}
 
 
 def report(path):
@@ -91,13 +107,14 @@ def main():
     args = parse(parser)
     if not args.report:
         lines, embedder = Lines(args.out), Embedder(args.encoder, args.cache)
+        cached = Memory(Path(args.cache) / encoder_name(args.encoder), verbose=0).cache(compare, ignore=["embedder"])
         for seed in range(args.draws):  # all cells of a draw, so that a run that is cut short has some of each
             for cell in args.cells:
                 config = {"cell": cell, "seed": seed, "encoder": encoder_name(args.encoder), "rows": args.rows}
                 if not lines.has(config):
                     task, _, synthetic = cell.partition(":")
                     path = Path(args.data) / task / f"synthetic_{synthetic}.csv"
-                    lines.add(config, score(embedder, path, args.rows, seed))
+                    lines.add(config, score(*cached(path, args.rows, seed, embedder)))
         print(machine())
     report(args.out)
 
