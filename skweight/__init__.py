@@ -20,7 +20,7 @@ _HOME = {
     "smooth_proba": "skweight._weights",
     "weight_report": "skweight._report",
 }
-_SUBMODULES = ("baselines", "datasets", "exceptions", "inspection", "losses", "model_selection")
+_SUBMODULES = ("baselines", "datasets", "exceptions", "inspection", "llm", "losses", "model_selection")
 
 __all__ = [*_HOME, *_SUBMODULES]
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what type checkers and editors read: the same names
     from skweight import datasets as datasets
     from skweight import exceptions as exceptions
     from skweight import inspection as inspection
+    from skweight import llm as llm
     from skweight import losses as losses
     from skweight import model_selection as model_selection
     from skweight._audit.audit import audit as audit
