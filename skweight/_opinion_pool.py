@@ -217,13 +217,13 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
                 "intercept_": intercept,
                 "oof_proba_": oof,
                 "scores_": scores,
-                "verdict_": self._judge(np.flatnonzero(known)[on_real.argmax(axis=1)], opinions, splits, data),
+                "verdict_": self._judge(np.flatnonzero(known)[on_real.argmax(axis=1)], opinions, data),
                 "target_proba_": data.scatter(target, fill=np.nan),
                 "sample_weight_": data.scatter(worth, fill=0.0),
             },
         )
 
-    def _judge(self, taught, opinions, splits, data):
+    def _judge(self, taught, opinions, data):
         """Judge what the teacher predicts by the best expert on real rows alone; None if there is no such."""
         target, weight = data.real.target, data.real.mean_one_weight
         alone = [opinions[name].real.argmax(axis=1) for name, _, rows in self._list_experts() if rows == _REAL]
@@ -233,7 +233,7 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
             weight = balanced_weight(target, weight)
         taught, *others = ((predicted == target).astype(float) for predicted in (taught, *alone))
         best = max(others, key=lambda hits: np.average(hits, weights=weight))
-        return judge((taught - best)[None], [splits], target, weight).to_dict()
+        return judge((taught - best)[None], target, weight).to_dict()
 
     def _plan(self, n_synthetic, n_real):
         own = super()._plan(n_synthetic, n_real)

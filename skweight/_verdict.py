@@ -77,25 +77,26 @@ class Verdict:
         return {"sentence": self.sentence(), **dataclasses.asdict(self)}
 
 
-def judge(differences, splits, y, row_weight, *, confidence=0.95, rope=0.01):
+def judge(differences, y, row_weight, *, confidence=0.95, rope=0.01):
     r"""Judge the paired differences of a repeated stratified cross-validation.
 
-    The interval is :math:`\bar d \pm t_{kr-1} s`, where :math:`s` is the larger of two standard errors. The first is
-    that of Nadeau and Bengio [1]_, for whom the folds of a cross-validation are not independent, as their training sets
-    overlap: :math:`s_f \sqrt{1 / (kr) + n_{test} / n_{train}}` with the standard deviation :math:`s_f` over :math:`k`
-    folds times :math:`r` repeats. The second is the standard error over rows, whose differences are averaged over the
-    repeats first, within classes, as what a stratified bootstrap of the rows tends to. It is the larger one where the
-    folds happen to agree.
+    The differences of a row are averaged over the repeats. The interval is :math:`\bar d \pm t_{n-1} s`, where the
+    standard error :math:`s` is that over the rows :math:`i` of the classes :math:`k` with shares :math:`\pi_k`, as what
+    a stratified bootstrap of the rows tends to, and one more row for each side with half of the weight [1]_, without
+    which a few rows that happen to agree would seem certain:
 
-    The posterior is the Bayesian correlated t-test's [2]_ with the same standard error: Student's t distribution around
-    :math:`\bar d`, and a region of practical equivalence of `rope` on both sides of 0.
+    .. math:: s^2 = \sum_k \pi_k^2 \frac{\operatorname{var}_{i \in k}(d_i)}{n_k} + \frac{1}{n^2}
+
+    The correction of Nadeau and Bengio [2]_ for training sets that overlap makes the interval about 1.6 times as wide,
+    and covers every time: see the guide on audits.
+
+    The posterior is that of a Bayesian t-test with this standard error: Student's t distribution around
+    :math:`\bar d`, and a region of practical equivalence of `rope` on both sides of 0 [3]_.
 
     Parameters
     ----------
     differences : ndarray of shape (n_repeats, n_rows)
         Score of each row with the synthetic rows, minus without, by a model that has not seen the row.
-    splits : list of list of (ndarray of int, ndarray of int)
-        Training and test rows of the folds of each repeat.
     y : ndarray of shape (n_rows,)
         Class of each row.
     row_weight : ndarray of shape (n_rows,)
@@ -109,14 +110,15 @@ def judge(differences, splits, y, row_weight, *, confidence=0.95, rope=0.01):
 
     References
     ----------
-    .. [1] Nadeau, Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
-    .. [2] Corani, Benavoli, "A Bayesian approach for comparing cross-validated algorithms on multiple data sets",
+    .. [1] Agresti, Min, "Simple Improved Confidence Intervals for Comparing Matched Proportions", Statistics in
+       Medicine 24, 2005.
+    .. [2] Nadeau, Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
+    .. [3] Corani, Benavoli, "A Bayesian approach for comparing cross-validated algorithms on multiple data sets",
        Machine Learning 100, 2015.
     """
-    difference, error, df = _mean_and_error(differences, splits, y, row_weight)
+    difference, error, df = _mean_and_error(differences, y, row_weight)
     half = stats.t.ppf((1 + confidence) / 2, df) * error
-    # Of a difference without any spread the posterior is a point.
-    below, above = stats.t.cdf(np.array([-rope, rope]), df, difference, max(error, 1e-12))
+    below, above = stats.t.cdf(np.array([-rope, rope]), df, difference, error)
     low, high = difference - half, difference + half
     decision = CANNOT_TELL
     if low > 0 and 1 - above > 0.9:
@@ -142,38 +144,27 @@ def judge(differences, splits, y, row_weight, *, confidence=0.95, rope=0.01):
     )
 
 
-def interval(values, splits, y, row_weight, *, confidence=0.95):
+def interval(values, y, row_weight, *, confidence=0.95):
     """Mean of what a cross-validation says of each row, and its confidence interval, as :func:`judge` makes it.
 
     Returns
     -------
     mean, low, high : float
     """
-    mean, error, df = _mean_and_error(values, splits, y, row_weight)
+    mean, error, df = _mean_and_error(values, y, row_weight)
     half = stats.t.ppf((1 + confidence) / 2, df) * error
     return float(mean), float(mean - half), float(mean + half)
 
 
-def _mean_and_error(values, splits, y, weight):
+def _mean_and_error(values, y, weight):
     """Mean, its standard error, and degrees of freedom."""
-    per_row = values.mean(axis=0)
-    of_folds = [
-        np.average(repeat[test], weights=weight[test])
-        for repeat, folds in zip(values, splits, strict=True)
-        for _, test in folds
-    ]
-    n_folds = len(of_folds) / len(values)
-    over_folds = np.std(of_folds, ddof=1) * np.sqrt(1 / len(of_folds) + 1 / (n_folds - 1))
-    of_classes = [per_row[y == label] for label in np.unique(y)]
-    shares = [weight[y == label].sum() / weight.sum() for label in np.unique(y)]
-    over_rows = np.sqrt(
-        sum(
-            share**2 * rows.var(ddof=1) / len(rows)
-            for share, rows in zip(shares, of_classes, strict=True)
-            if len(rows) > 1
-        )
-    )
-    return np.average(per_row, weights=weight), max(over_folds, over_rows), len(of_folds) - 1
+    per_row, total = values.mean(axis=0), weight.sum()
+    variance = 1 / len(y) ** 2
+    for label in np.unique(y):
+        own = per_row[y == label]
+        if len(own) > 1:
+            variance += (weight[y == label].sum() / total) ** 2 * own.var(ddof=1) / len(own)
+    return np.average(per_row, weights=weight), np.sqrt(variance), len(y) - 1
 
 
 def _round_up(number):

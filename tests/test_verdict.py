@@ -7,105 +7,101 @@ from sklearn.linear_model import LogisticRegression
 from skweight import OpinionPoolClassifier
 from skweight._verdict import interval, judge
 
-ONES = np.ones(4)
-ONE_CLASS = np.zeros(4, dtype=int)
-# Two folds of two rows each.
-HALVES = [(np.array([2, 3]), np.array([0, 1])), (np.array([0, 1]), np.array([2, 3]))]
-T_1 = 12.7062  # 97.5 % quantile of Student's t with one degree of freedom
+T_3 = 3.18245  # 97.5 % quantile of Student's t with three degrees of freedom
 
 
-def halves_of(differences, **kwargs):
-    return judge(np.array([differences], dtype=float), [HALVES], ONE_CLASS, ONES, **kwargs)
+def verdict_of(differences, **kwargs):
+    n = len(differences)
+    return judge(np.array([differences], dtype=float), np.zeros(n, dtype=int), np.ones(n), **kwargs)
 
 
-def test_the_interval_corrects_for_training_sets_that_overlap():
-    # Means of the folds 1 and 0: standard deviation sqrt(1/2). Two folds, of which one tests and one trains:
-    # sqrt(1/2) * sqrt(1/2 + 1) = 0.866.
-    verdict = halves_of([1, 1, 0, 0])
+def test_the_interval_is_that_over_rows_and_one_more_for_each_side():
+    # Four rows with a variance of 1/3, and 1/4^2.
+    verdict = verdict_of([1, 1, 0, 0])
     assert verdict.difference == 0.5
-    assert verdict.high - verdict.difference == pytest.approx(T_1 * math.sqrt(0.75), rel=1e-4)
+    assert verdict.high - verdict.difference == pytest.approx(T_3 * math.sqrt(1 / 12 + 1 / 16), rel=1e-5)
     assert verdict.low == pytest.approx(1 - verdict.high)
-
-
-def test_the_interval_is_that_over_rows_where_the_folds_agree():
-    # Means of the folds 1/2 and 1/2. Over four rows with a variance of 1/3: sqrt(1/3 / 4) = 0.289.
-    verdict = halves_of([1, 0, 0, 1])
-    assert verdict.high - 0.5 == pytest.approx(T_1 * math.sqrt(1 / 12), rel=1e-4)
 
 
 def test_rows_vary_within_their_classes():
     # Within a class all are alike, so drawing other rows of the same classes changes nothing.
-    verdict = judge(np.array([[1.0, 0.0, 1.0, 0.0]]), [HALVES], np.array([0, 1, 0, 1]), ONES)
-    assert (verdict.low, verdict.difference, verdict.high) == (0.5, 0.5, 0.5)
+    verdict = judge(np.array([[1.0, 0.0, 1.0, 0.0]]), np.array([0, 1, 0, 1]), np.ones(4))
+    assert (verdict.difference, verdict.high) == (0.5, pytest.approx(0.5 + T_3 / 4, rel=1e-5))
 
 
-def test_what_a_row_counts_reaches_mean_folds_and_rows():
+def test_what_a_row_counts_reaches_the_mean_and_the_shares_of_the_classes():
+    # Variances of 1/2 over two rows in the first class, of three quarters of the weight, and of 0 in the second.
     weight = np.array([3.0, 1.0, 3.0, 1.0])
-    verdict = judge(np.array([[1.0, 0.0, 1.0, 0.0]]), [HALVES], np.array([0, 1, 0, 1]), weight)
-    assert (verdict.low, verdict.difference, verdict.high) == (0.75, 0.75, 0.75)
+    verdict = judge(np.array([[1.0, 0.0, 0.0, 0.0]]), np.array([0, 1, 0, 1]), weight)
+    assert verdict.difference == 0.375
+    assert verdict.high - 0.375 == pytest.approx(T_3 * math.sqrt(9 / 16 / 4 + 1 / 16), rel=1e-5)
 
 
 def test_repeats_are_averaged_for_each_row_before_rows_are_compared():
-    # Each row is right once with and once without: no row differs, and all fold means of a repeat are alike.
+    # Each row is right once with and once without.
     repeats = np.array([[1.0, -1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]])
-    verdict = judge(repeats, [HALVES, HALVES], ONE_CLASS, ONES)
-    assert (verdict.low, verdict.high) == (0.0, 0.0)
+    verdict = judge(repeats, np.zeros(4, dtype=int), np.ones(4))
+    assert (verdict.difference, verdict.high) == (0.0, pytest.approx(T_3 / 4, rel=1e-5))
 
 
 def test_the_posterior_is_students_t_around_the_difference():
-    # One degree of freedom is Cauchy's distribution, whose share above x is 1/2 - atan((x - mean) / scale) / pi.
-    verdict = halves_of([1, 1, 0, 0], rope=0.1)
-    scale = math.sqrt(0.75)
-    assert verdict.p_helps == pytest.approx(0.5 - math.atan((0.1 - 0.5) / scale) / math.pi)
-    assert verdict.p_hurts == pytest.approx(0.5 + math.atan((-0.1 - 0.5) / scale) / math.pi)
+    def below(x):  # Student's distribution with three degrees of freedom
+        x /= math.sqrt(3)
+        return 0.5 + (x / (1 + x**2) + math.atan(x)) / math.pi
+
+    verdict = verdict_of([1, 1, 0, 0], rope=0.1)
+    scale = math.sqrt(1 / 12 + 1 / 16)
+    assert verdict.p_helps == pytest.approx(1 - below((0.1 - 0.5) / scale))
+    assert verdict.p_hurts == pytest.approx(below((-0.1 - 0.5) / scale))
     assert verdict.p_helps + verdict.p_same + verdict.p_hurts == pytest.approx(1)
 
 
-def test_a_difference_that_is_the_same_for_all_rows_is_certain():
-    assert halves_of([1, 1, 1, 1]).decision == "use"
-    assert halves_of([0, 0, 0, 0]).decision == "do not use"
-    assert halves_of([-1, -1, -1, -1]).decision == "do not use"
+def test_rows_that_agree_are_certain_if_they_are_many():
+    assert verdict_of([1] * 4).decision == "use"
+    assert verdict_of([0] * 4).decision == "cannot tell"
+    assert verdict_of([0] * 400).decision == "do not use"
+    assert verdict_of([-1] * 4).decision == "do not use"
 
 
 def test_a_gain_that_does_not_matter_is_none():
-    assert halves_of([0.02] * 4, rope=0.01).decision == "use"
-    assert halves_of([0.02] * 4, rope=0.05).decision == "do not use"
+    assert verdict_of([0.02] * 1000, rope=0.01).decision == "use"
+    assert verdict_of([0.02] * 1000, rope=0.05).decision == "do not use"
 
 
 def test_an_interval_on_both_sides_of_zero_cannot_tell_and_asks_for_more_rows():
-    # Half of the interval is 11.004: (11.004 / 0.02)^2 = 302,734 times the four rows, rounded up to two digits.
-    verdict = halves_of([1, 1, 0, 0])
+    # Half of the interval is 1.2153: (1.2153 / 0.02)^2 = 3,692 times the four rows, rounded up to two digits.
+    verdict = verdict_of([1, 1, 0, 0])
     assert verdict.decision == "cannot tell"
-    assert verdict.n_more == 1_300_000
+    assert verdict.n_more == 15_000
     assert verdict.sentence() == (
-        "With the synthetic rows: +50.0 points [-1050.4, 1150.4] on real text. Cannot tell: about 1300000 more "
+        "With the synthetic rows: +50.0 points [-71.5, 171.5] on real text. Cannot tell: about 15000 more "
         "labelled real rows would settle it to 2 points."
     )
 
 
 def test_a_narrow_interval_that_cannot_tell_asks_for_a_narrower_one():
-    # Half of the interval is T_1 * sqrt(1/12) * 0.005 = 0.0183.
-    verdict = halves_of([0.005, 0, 0, 0.005], rope=0.001)
+    # Half of the interval is 1.976 / 150 = 0.01317.
+    verdict = verdict_of([0] * 150, rope=0.001)
     assert verdict.decision == "cannot tell"
     assert verdict.resolution == 0.01
-    assert verdict.n_more == 10  # 4 * (1.834^2 - 1) = 9.5
-    assert verdict.sentence().endswith("about 10 more labelled real rows would settle it to 1 point.")
+    assert verdict.n_more == 120  # 150 * (1.317^2 - 1) = 110.3
+    assert verdict.sentence().endswith("about 120 more labelled real rows would settle it to 1 point.")
 
 
 def test_a_sentence_says_what_to_do():
-    assert halves_of([1, 1, 1, 1]).sentence() == (
-        "With the synthetic rows: +100.0 points [100.0, 100.0] on real text. Use them."
+    assert verdict_of([1] * 4).sentence() == (
+        "With the synthetic rows: +100.0 points [20.4, 179.6] on real text. Use them."
     )
-    assert halves_of([0, 0, 0, 0]).sentence().endswith("Do not use them: there is nothing to gain.")
+    assert verdict_of([-1] * 4).sentence().endswith("Do not use them: there is nothing to gain.")
 
 
 def test_more_confidence_takes_a_wider_interval():
-    assert halves_of([1, 1, 0, 0], confidence=0.99).high > halves_of([1, 1, 0, 0], confidence=0.9).high
+    assert verdict_of([1, 1, 0, 0], confidence=0.99).high > verdict_of([1, 1, 0, 0], confidence=0.9).high
 
 
 def test_the_interval_of_a_score_is_made_as_that_of_a_difference():
-    mean, low, high = interval(np.array([[1.0, 1.0, 0.0, 0.0]]), [HALVES], ONE_CLASS, ONES)
-    verdict = halves_of([1, 1, 0, 0])
+    mean, low, high = interval(np.array([[1.0, 1.0, 0.0, 0.0]]), np.zeros(4, dtype=int), np.ones(4))
+    verdict = verdict_of([1, 1, 0, 0])
     assert (mean, low, high) == (verdict.difference, verdict.low, verdict.high)
 
 

@@ -147,7 +147,7 @@ class Trial:
         self.sources = sources
         self._confidence, self._rope = confidence, rope
         y = sources.real_y
-        self._row_weight = balanced_weight(y, np.ones(len(y))) if sources.prior == "balanced" else np.ones(len(y))
+        self._rows = y, balanced_weight(y, np.ones(len(y))) if sources.prior == "balanced" else np.ones(len(y))
         self._splits = [folds(y, cv, seed) for seed in seeds]
         self.hits = self.run(sources)
 
@@ -160,11 +160,8 @@ class Trial:
 
     def judge(self, hits, others):
         """Judge by how much `hits` of shape (n_repeats, n_real) are more than those of another way to train."""
-        return judge(hits - others, *self._rows(hits), confidence=self._confidence, rope=self._rope)
+        return judge(hits - others, *self._rows, confidence=self._confidence, rope=self._rope)
 
     def score(self, hits):
         """Score, and the ends of its interval."""
-        return interval(hits, *self._rows(hits), confidence=self._confidence)
-
-    def _rows(self, hits):
-        return self._splits[: len(hits)], self.sources.real_y, self._row_weight
+        return interval(hits, *self._rows, confidence=self._confidence)
