@@ -1,17 +1,18 @@
-"""Command line: ``python -m skweight demo | audit | fit | predict | report``."""
+"""Command line: ``python -m skweight demo | generate | audit | fit | predict | report``."""
 
 import argparse
 import csv
 import sys
 
 import skweight
-from skweight._cli import audit, demo, fit, predict, report
+from skweight._cli import audit, demo, fit, generate, predict, report
 from skweight._cli.arguments import HelpFormatter
 from skweight._cli.terminal import connected, show
 
 # Each module has `add_arguments(parser)`, and `run(args)`, which returns the exit status if that is not 0.
 _COMMANDS = {
     "demo": (demo, "see what weighting does, on real film reviews"),
+    "generate": (generate, "let a language model write rows that are like the real ones"),
     "audit": (audit, "judge whether synthetic rows help, before any training"),
     "fit": (fit, "train on your own files and save the model"),
     "predict": (predict, "label texts with a saved model"),

@@ -1,6 +1,7 @@
 """The function :func:`skweight.llm.generate`."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from string import Template
@@ -19,6 +20,10 @@ from skweight.llm._prompts import Turns, combinations, fields_of, fingerprint, q
 
 _INSTRUCTION = "You write examples that a text classifier is trained on. They must read like the real ones."
 _PLACEHOLDERS = {"instruction", "label", "description", "attributes", "examples", "n", "form"}
+_COLUMNS = (
+    *("text", "text_a", "text_b", "label", "model", "temperature", "prompt", "shown", "request", "request_id"),
+    *("prompt_tokens", "completion_tokens", "seconds", "time", "copy_of", "copy_of_real", "copy_of_test", "reason"),
+)
 _SPARE = 3  # times as many requests as a server needs that makes no mistake, unless max_requests says otherwise
 
 
@@ -177,6 +182,8 @@ def generate(
     own, _ = check_labels(real_y, "real_y")
     if len(own) != len(texts):
         raise ValueError(f"real_X has {len(texts)} rows, but real_y has {len(own)}.")
+    if taken := [name for name in attributes or () if name in _COLUMNS]:
+        raise ValueError(f"attributes: {', '.join(map(repr, taken))} is a column of the table; take another name.")
     labels = [str(label) for label in own.tolist()]
     writer = _Writer(
         texts=texts,
@@ -221,7 +228,8 @@ def generate(
             jobs = writer.wave(result.lacking())
     endpoint.close()
     if result.stopped and budget.requests == budget.failures:
-        raise RuntimeError(f"No answer at all: {result.stopped}.")
+        reason, n = result.failures.most_common(1)[0]
+        raise RuntimeError(f"No answer at all: {result.stopped}. {n} times: {reason}")
     result.drop_surplus()
     result.mark_copies(texts, test)
     return result
@@ -291,7 +299,7 @@ class _Writer:
         )
         request = Request(
             model=self.model,
-            messages=[{"role": "user", "content": prompt}],
+            messages=[{"role": "user", "content": re.sub(r"\n{3,}", "\n\n", prompt)}],  # where a placeholder is empty
             params={"seed": int(seeds.randint(2**31)), **self.params},
             schema=_schema(self.fields, self.size),
         )
@@ -321,7 +329,10 @@ def _wanted(n_per_class, labels):
     classes = sorted(set(labels))
     if not isinstance(n_per_class, dict):
         return dict.fromkeys(classes, n_per_class)
-    return {label: n for label, n in _by_label(n_per_class, labels, "n_per_class").items() if n > 0}
+    numbers = _by_label(n_per_class, labels, "n_per_class")
+    if wrong := [n for n in numbers.values() if not isinstance(n, Integral) or n < 0]:
+        raise ValueError(f"n_per_class has a number of rows that is none: {wrong[0]!r}.")
+    return {label: int(n) for label, n in numbers.items() if n > 0}
 
 
 def _by_label(values, labels, name):
