@@ -78,7 +78,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "within_subsection_order": "gallery_order.key",
     "filename_pattern": "|".join(map(re.escape, _RUN)) or "$^",
-    "ignore_pattern": r"(__init__|film_reviews)\.py",
+    "ignore_pattern": r"(__init__|film_reviews|stand_in_server)\.py",
     "abort_on_example_error": True,
     "parallel": 2,  # processes of one thread each, as in the tests
     "backreferences_dir": "api/backreferences",

@@ -250,6 +250,15 @@ def test_methods_stand_on_the_base_the_checkers_the_weights_and_the_losses(modul
     }
     further = {
         "skweight.baselines._meta_gradient": ENGINE,
+        "skweight.baselines.few_shot": {
+            "skweight._rows.rows",
+            "skweight._rows.texts",
+            "skweight._rows.values",
+            "skweight.llm._asking",
+            "skweight.llm._endpoint",
+            "skweight.llm._log",
+            "skweight.llm._prompts",
+        },
         "skweight._opinion_pool": {
             "skweight._rows.features",
             "skweight._rows.tokens",

@@ -3,9 +3,10 @@
     python -m benchmarks.audit.ranking --data DATA --task tweet_sentiment --encoder FOLDER \
         --trained results/finetuned.jsonl --out results/ranking.jsonl
 
-Audits the rows that the runs of ``benchmarks.never_worse finetuned`` were trained on, draw by draw, and compares the
-difference that each audit expects with the accuracy of the fine-tuned models on ``test.csv``: Spearman's rank
-correlation over the files. Lines are kept in ``--out``: what is there is not run again.
+Audits the rows that the runs of ``benchmarks.never_worse finetuned`` were trained on, draw by draw. The score of each
+way to train on frozen features is compared with the accuracy of the model that was fine-tuned that way, on ``test.csv``
+and on further real rows: Spearman's rank correlation over the files. Lines are kept in ``--out``: what is there is not run
+again.
 """
 
 from pathlib import Path
@@ -17,13 +18,20 @@ from benchmarks.common import encoder_name, machine, new_parser, parse, table, t
 from benchmarks.never_worse.rules import draw_rows, right_rows
 from benchmarks.paper.lines import Lines, read_lines
 from skweight import audit
+from skweight._audit.comparison import BOTH, POOL, SYNTHETIC
 from skweight.datasets import load_csv
+
+# How each fine-tuned method is called in an audit.
+WAYS = {"cross-entropy": SYNTHETIC, "pooled": BOTH, "student": POOL}
+SIDES = {"test": "test.csv", "pool": "further real rows"}
 
 
 def accuracies(path, task, encoder):
-    """Accuracy on test.csv of each trained model of the task, by synthetic file, draw and method."""
+    """Accuracies of each trained model of the task by side, by synthetic file, draw and method."""
     return {
-        (config["cell"].partition(":")[2], config["draw"], config["method"]): right_rows(line["test"]).mean()
+        (config["cell"].partition(":")[2], config["draw"], config["method"]): {
+            side: right_rows(line[side]).mean() for side in SIDES
+        }
         for line in read_lines([path])
         for config in [line["config"]]
         if config["cell"].startswith(f"{task}:") and config["encoder"] == encoder
@@ -43,36 +51,39 @@ def main():
     parser = new_parser(__doc__, data="folder of all tasks")
     parser.add_argument("--task", required=True)
     parser.add_argument("--trained", required=True, help="lines of benchmarks.never_worse finetuned")
-    parser.add_argument("--methods", nargs="+", default=["cross-entropy", "pooled", "student"])
     parser.add_argument("--out", required=True)
     args = parse(parser)
     lines, encoder = Lines(args.out), encoder_name(args.encoder)
     trained = accuracies(args.trained, args.task, encoder)
-    runs = sorted({(draw, name) for name, draw, method in trained if method == args.methods[0]})
-    for draw, name in runs:
-        config = {"task": args.task, "synthetic": name, "draw": draw, "encoder": encoder}
-        if not lines.has(config):
-            result = judge(Path(args.data) / args.task, name, draw, args.encoder)
-            lines.add(config, {"verdict": result.verdict.to_dict(), "domain_auc": result.domain_auc})
-    names, draws = sorted({name for _, name in runs}), sorted({draw for draw, _ in runs})
-    found = {
-        (line["config"]["synthetic"], line["config"]["draw"]): line["verdict"]["difference"]
-        for line in read_lines([args.out])
-    }
-    expected = np.array([[found[name, draw] for draw in draws] for name in names])
-    columns = {"audit, points": expected}
-    for method in args.methods:
-        accuracy = np.array([[trained[name, draw, method] for draw in draws] for name in names])
-        columns[f"{method}, accuracy"] = accuracy
-        rho = [f"{spearmanr(*pair)[0]:.2f}" for pair in zip(expected.T, accuracy.T, strict=True)]
-        of_means = f"{spearmanr(expected.mean(axis=1), accuracy.mean(axis=1))[0]:.2f}"
-        print(f"{method}: rank correlation {of_means} of means over draws; of each draw", *rho)
-    rows = [
-        [name, *(" ".join(f"{100 * x:.1f}" for x in column[i]) for column in columns.values())]
-        for i, name in enumerate(names)
-    ]
-    print(table(["file", *columns], rows))
+    names = sorted({name for name, _, method in trained if method in WAYS})
+    draws = sorted({draw for _, draw, method in trained if method in WAYS})
+    for draw in draws:
+        for name in names:
+            config = {"task": args.task, "synthetic": name, "draw": draw, "encoder": encoder}
+            if not lines.has(config):
+                result = judge(Path(args.data) / args.task, name, draw, args.encoder)
+                lines.add(config, {"verdict": result.verdict.to_dict(), "scores": result.scores})
+    found = {(line["config"]["synthetic"], line["config"]["draw"]): line for line in read_lines([args.out])}
+    for method, way in WAYS.items():
+        audited = np.array([[score_of(found[name, draw], way) for draw in draws] for name in names])
+        columns = {f"audit, {way}": audited}
+        for side, what in SIDES.items():
+            accuracy = np.array([[trained[name, draw, method][side] for draw in draws] for name in names])
+            columns[f"fine-tuned, {what}"] = accuracy
+            rho = [f"{spearmanr(*pair)[0]:.2f}" for pair in zip(audited.T, accuracy.T, strict=True)]
+            of_means = f"{spearmanr(audited.mean(axis=1), accuracy.mean(axis=1))[0]:.2f}"
+            print(f"{method}, {what}: rank correlation {of_means} of means over draws; of each draw", *rho)
+        rows = [
+            [name, *(" ".join(f"{100 * x:.1f}" for x in column[i]) for column in columns.values())]
+            for i, name in enumerate(names)
+        ]
+        print(table([f"file ({method})", *columns], rows))
     print(machine())
+
+
+def score_of(line, way):
+    """Accuracy of one way to train, as audited."""
+    return next(row["score"] for row in line["scores"] if row["name"] == way)
 
 
 if __name__ == "__main__":

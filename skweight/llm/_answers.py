@@ -24,7 +24,7 @@ def find_objects(text, fields):
         In their order.
     """
     text = text[:_LONGEST]
-    decoder, found, end, starts = json.JSONDecoder(), [], 0, 0
+    decoder, found, end, starts = json.JSONDecoder(strict=False), [], 0, 0  # with line breaks inside of texts
     while (start := text.find("{", end)) >= 0 and starts < _MOST_STARTS:
         starts += 1
         try:
@@ -72,6 +72,8 @@ def row_of(found, fields, label, classes):
             return None, f"no {field}"
         if not any(map(_says_something, text)):
             return None, f"{field} without a word"
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            return None, f"{field} with half a character"  # which no file can hold
     said = found.get("label", label)
     if str(said) not in classes:
         return None, "label outside the classes"

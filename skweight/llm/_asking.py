@@ -1,10 +1,11 @@
 """Many requests at a time: at most so many at once, within a budget, each answer kept before it counts."""
 
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+import threading
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 from skweight import _progress
-from skweight.llm._endpoint import RequestFailed
+from skweight.llm._endpoint import Answer, RequestFailed
 
 _PATIENCE = 10  # failures in a row, each with all of the client's retries, after which the server counts as gone
 
@@ -88,8 +89,8 @@ def ask_all(requests, endpoint, log, budget, *, concurrency, done=None):
         If the server refuses the key or does not know the model. What came before is in the log.
     """
     outcomes: list = [None] * len(requests)
-    waiting: dict = {}
-    stopped, failed_in_a_row = None, 0
+    arrived: SimpleQueue = SimpleQueue()
+    stopped, n_waiting, failed_in_a_row = None, 0, 0
 
     def settle(i, outcome):
         budget.count(outcome)
@@ -98,36 +99,55 @@ def ask_all(requests, endpoint, log, budget, *, concurrency, done=None):
             done(i, outcome)
         _progress.advance(1)
 
-    executor = ThreadPoolExecutor(concurrency, thread_name_prefix="skweight-llm")
     try:
         todo = iter(range(len(requests)))
         while True:
-            while stopped is None and len(waiting) < concurrency and (i := next(todo, None)) is not None:
-                stopped = budget.stops(len(waiting))
+            while stopped is None and n_waiting < concurrency and (i := next(todo, None)) is not None:
+                stopped = budget.stops(n_waiting)
                 if stopped is None and (known := log.get(requests[i])) is not None:
                     settle(i, known)
                 elif stopped is None:
-                    waiting[executor.submit(endpoint.ask, requests[i])] = i
-            if not waiting:
+                    # A daemon: a process that is told to end does not wait for a server that hangs.
+                    threading.Thread(target=_ask, args=(endpoint, requests[i], i, arrived), daemon=True).start()
+                    n_waiting += 1
+            if not n_waiting:
                 return outcomes, stopped
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                i = waiting.pop(future)
-                try:
-                    answer = future.result()
-                except RequestFailed as error:
-                    log.add_failure(requests[i], str(error))
-                    if error.fatal:
-                        raise RuntimeError(f"The server refuses: {error}") from None
-                    settle(i, Failure(str(error)))
-                    failed_in_a_row += 1
-                    if failed_in_a_row >= _PATIENCE:
-                        stopped = stopped or f"{failed_in_a_row} requests in a row failed, the last with {error}"
-                else:
-                    log.add(requests[i], answer)
-                    settle(i, answer)
-                    failed_in_a_row = 0
+            i, outcome = arrived.get()
+            n_waiting -= 1
+            if isinstance(outcome, Answer):
+                log.add(requests[i], outcome)
+                settle(i, outcome)
+                failed_in_a_row = 0
+            elif isinstance(outcome, RequestFailed):
+                log.add_failure(requests[i], str(outcome))
+                if outcome.fatal:
+                    raise RuntimeError(f"The server refuses: {outcome}")
+                settle(i, Failure(str(outcome)))
+                failed_in_a_row += 1
+                if failed_in_a_row >= _PATIENCE:
+                    stopped = stopped or f"{failed_in_a_row} requests in a row failed, the last with {outcome}"
+            else:
+                raise outcome
     except BaseException:
-        endpoint.close()  # or the process would wait for answers that nobody wants any more
+        endpoint.close()
+        _keep(arrived, requests, log)
         raise
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _ask(endpoint, request, i, arrived):
+    """Ask in a thread of its own."""
+    try:
+        arrived.put((i, endpoint.ask(request)))
+    except BaseException as error:
+        arrived.put((i, error))
+
+
+def _keep(arrived, requests, log):
+    """Write down what has come and was not looked at: it is paid for."""
+    try:
+        while True:
+            i, outcome = arrived.get_nowait()
+            if isinstance(outcome, Answer):
+                log.add(requests[i], outcome)
+    except Empty:
+        pass

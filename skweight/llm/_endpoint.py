@@ -27,6 +27,9 @@ class Secret:
         """Return a text without the key."""
         return text.replace(self._value, _HIDDEN) if self._value else text
 
+    def __bool__(self):  # one that a pickle has emptied gives way to the environment's
+        return bool(self._value)
+
     def __repr__(self):
         return _HIDDEN
 
@@ -207,6 +210,8 @@ class Endpoint:
         text, finish = choice.message.content, choice.finish_reason or ""
         if text is None:
             text, finish = getattr(choice.message, "refusal", None) or "", "refusal"
+        if not isinstance(text, str):
+            raise TypeError("no text")
         usage = completion.usage
         asked = sum(len(message["content"]) for message in request.messages)
         top = None
@@ -216,8 +221,8 @@ class Endpoint:
             text=self.api_key.hide_in(text),
             finish=finish,
             request_id=self.api_key.hide_in(str(completion.id or "")),
-            prompt_tokens=int(usage.prompt_tokens if usage else asked // 4),
-            completion_tokens=int(usage.completion_tokens if usage else len(text) // 4),
+            prompt_tokens=int(getattr(usage, "prompt_tokens", None) or asked // 4),
+            completion_tokens=int(getattr(usage, "completion_tokens", None) or len(text) // 4),
             seconds=round(seconds, 3),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             top=top,

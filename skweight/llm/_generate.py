@@ -306,7 +306,7 @@ class _Writer:
         provenance = {
             "model": self.model,
             "temperature": self.params["temperature"],
-            "prompt": fingerprint(self.template.template, self.instruction, self.descriptions.get(label, "")),
+            "prompt": fingerprint(self.template.template, self.instruction),
             "shown": [self.ids[i] for i in shown],
             **{name: str(value) for name, value in attributes.items()},
             "request": request.id,

@@ -110,7 +110,7 @@ class Generated:
         """Return the accepted rows as a pandas DataFrame.
 
         Columns are ``text`` (or ``text_a``, ``text_b``), ``label``, the attributes, ``model``, ``temperature``,
-        ``prompt`` (hash of template, instruction and description), ``shown`` (ids of the real rows in the prompt: what
+        ``prompt`` (hash of template and instruction), ``shown`` (ids of the real rows in the prompt: what
         ``groups`` of :class:`~skweight.model_selection.RealKFold` takes), ``request`` (our id, as in the log),
         ``request_id`` (the server's), ``prompt_tokens`` and ``completion_tokens`` (its share of the request's),
         ``seconds``, ``time``, and ``copy_of``, ``copy_of_real``, ``copy_of_test``: the position of an earlier row, a
@@ -122,7 +122,8 @@ class Generated:
         """Write the accepted rows, with all columns of :meth:`frame`, for ``skweight fit`` and others."""
         names = list(self.rows[0]) if self.rows else [*self.fields, "label"]
         with open(path, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            # In quotes also a text with a carriage return alone, which would end its line.
+            writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
             writer.writerow(names)
             for row in self.rows:
                 writer.writerow([_cell(row[name]) for name in names])

@@ -9,6 +9,8 @@ from filelock import FileLock, Timeout
 
 from skweight.llm._endpoint import Answer
 
+_BEGINNING = b'{"id": "'  # of every line
+
 
 class AnswerLog:
     """Answers by the id of their request: one line of JSON each, only ever appended.
@@ -96,7 +98,7 @@ class AnswerLog:
         file.seek(0)
         whole = 0
         for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") and _BEGINNING.startswith(line[: len(_BEGINNING)]):
                 break  # a process was killed while it wrote this
             try:
                 content = json.loads(line.decode(errors="surrogatepass"))

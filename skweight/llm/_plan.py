@@ -27,7 +27,8 @@ def plan(classifier, provenance, *, by=None, confidence=0.95):
     What is averaged is divided by its mean over the class, so that 1 is the average of a class. Rows of one request are
     not independent: the standard error of a mean is that over requests,
     :math:`\sqrt{\frac{G}{G - 1} \sum_g \big(\sum_{i \in g} (s_i - \bar s)\big)^2} / n` for :math:`G` requests
-    [1]_, and the interval takes a quantile of Student's t with :math:`G - 1` degrees of freedom.
+    [1]_, and the interval takes a quantile of Student's t with :math:`G - 1` degrees of freedom. The intervals of a
+    factor hold together: of :math:`k` values, each is one of confidence :math:`1 - (1 - c) / k` (Bonferroni).
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def plan(classifier, provenance, *, by=None, confidence=0.95):
         Columns to judge. None takes ``label``, ``model``, ``prompt``, ``shown`` and every attribute, if it has two
         values or more.
     confidence : float, default=0.95
-        Of the intervals.
+        Of all intervals of a factor together.
 
     Returns
     -------
@@ -78,8 +79,9 @@ def plan(classifier, provenance, *, by=None, confidence=0.95):
         if name not in frame:
             raise ValueError(f"provenance has no column {name!r}; it has {', '.join(map(str, frame.columns))}.")
         values = relative if name == "label" else within
-        for value, rows in _rows_of(frame[name]).items():
-            mean, low, high = _mean(values[rows], requests[rows], confidence)
+        found = _rows_of(frame[name])
+        for value, rows in found.items():
+            mean, low, high = _mean(values[rows], requests[rows], 1 - (1 - confidence) / len(found))
             spent = None if tokens is None else float(tokens[rows].sum())
             lines.append(
                 {
@@ -183,8 +185,11 @@ class Plan:
         header = f"{'':<30} {'rows':>6} {'effective':>10} {'mean weight':>12} {self.score:>20} {'per 1,000 tokens':>17}"
         yield header if any(line["tokens"] for line in self.lines) else header[:-18]
         for factor in dict.fromkeys(line["factor"] for line in self.lines):
-            yield f"{factor}:"
             lines = self.of(factor)
+            if not any(line["low"] > 0 for line in lines):
+                yield f"{factor}: {len(lines)} values, each in too few requests to tell them apart."
+                continue
+            yield f"{factor}:"
             shown = lines if len(lines) <= 12 else [*lines[:6], None, *lines[-5:]]
             for line in shown:
                 yield _spell(line) if line else f"  ... {len(lines) - 11} more ..."

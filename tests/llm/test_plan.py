@@ -21,8 +21,9 @@ def test_a_mean_is_relative_to_the_class_and_its_error_is_over_requests():
     found = plan([2, 2, 2, 0, 0, 2, 2, 2], frame)
     line = only(found, "model", "x")
     assert line["score"] == pytest.approx(1.0)
-    # Sums of deviations of the requests: 2/3 and -2/3. sqrt(2/1 * 8/9) / 4 = 1/3; t with one degree of freedom.
-    assert line["high"] - 1 == pytest.approx(12.7062 / 3, rel=1e-4)
+    # Sums of deviations of the requests: 2/3 and -2/3. sqrt(2/1 * 8/9) / 4 = 1/3. Two intervals of 97.5 %: t with one
+    # degree of freedom at 98.75 %.
+    assert line["high"] - 1 == pytest.approx(25.4517 / 3, rel=1e-4)
     assert line["low"] == pytest.approx(2 - line["high"])
     assert line["rows"] == 4
     assert line["effective_rows"] == 3.0
