@@ -5,8 +5,8 @@
 
 Audits the rows that the runs of ``benchmarks.never_worse finetuned`` were trained on, draw by draw. The score of each
 way to train on frozen features is compared with the accuracy of the model that was fine-tuned that way, on ``test.csv``
-and on further real rows: Spearman's rank correlation over the files. Lines are kept in ``--out``: what is there is not run
-again.
+and on further real rows: Spearman's rank correlation over the files. Lines are kept in ``--out``: what is there is not
+run again.
 """
 
 from pathlib import Path
