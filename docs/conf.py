@@ -12,7 +12,7 @@ from docutils import nodes
 
 DOCS = Path(__file__).parent
 EXAMPLES = DOCS.parent / "examples"
-sys.path.insert(0, str(DOCS / "_sphinx"))
+sys.path[:0] = [str(DOCS / "_sphinx"), str(EXAMPLES)]  # examples import what lies beside them
 matplotlib.use("agg")
 
 import skweight  # noqa: E402

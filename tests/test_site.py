@@ -137,12 +137,12 @@ def test_an_example_begins_with_its_title_and_says_what_it_shows(path):
         assert text
 
 
-def imported(path):
-    """Packages that an example imports at its top level."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def imported(example):
+    """Packages that an example imports at its top level, and not from beside it."""
+    tree = ast.parse(example.read_text(encoding="utf-8"))
     names = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
-    return {name.partition(".")[0] for name in names}
+    return {name.partition(".")[0] for name in names} - {path.stem for path in EXAMPLES}
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def plan(classifier, provenance, *, by=None, confidence=0.95):
 
     What is averaged is divided by its mean over the class, so that 1 is the average of a class. Rows of one request are
     not independent: the standard error of a mean is that over requests,
-    :math:`\sqrt{\frac{G}{G - 1} \sum_g \big(\sum_{i \in g} (s_i - \bar s)\big)^2} / n` for :math:`G` requests
+    :math:`\sqrt{\frac{G}{G - 1} \sum_g (\sum_{i \in g} (s_i - \bar s))^2} / n` for :math:`G` requests
     [1]_, and the interval takes a quantile of Student's t with :math:`G - 1` degrees of freedom. The intervals of a
     factor hold together: of :math:`k` values, each is one of confidence :math:`1 - (1 - c) / k` (Bonferroni).
 
