@@ -45,9 +45,8 @@ def ask(model, n_per_class, seed=0):
     """Let a model write; the key of a vendor comes from the environment."""
     log = Path(folder.name) / f"{model}.jsonl"
     with stand_in(len(real_X)) as base_url:
-        return generate(
-            real_X, real_y, model=model, n_per_class=n_per_class, base_url=base_url, log=log, random_state=seed, **task
-        )
+        server = {"model": model, "base_url": base_url, "log": log}
+        return generate(real_X, real_y, n_per_class=n_per_class, random_state=seed, **server, **task)
 
 
 rounds = [ask("careful", 100), ask("careless", 100)]
@@ -60,7 +59,8 @@ print(rounds[0])
 import pandas as pd
 
 written = pd.concat([one.frame() for one in rounds], ignore_index=True)
-print(written[["text", "label", "model", "shown", "copy_of", "copy_of_real"]].sample(6, random_state=0).to_string())
+seen = written.assign(text=written["text"].str.slice(0, 40))[["text", "label", "model", "shown", "copy_of"]]
+print(seen.sample(6, random_state=0).to_string())
 
 # %%
 # Weights come from a classifier that knows the real rows.
