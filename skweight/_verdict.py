@@ -88,8 +88,8 @@ def judge(differences, y, row_weight, *, confidence=0.95, rope=0.01):
     .. math:: s^2 = \sum_k \pi_k^2 \frac{\operatorname{var}_{i \in k}(d_i)}{n_k}, \quad s \ge \frac{3}{2 n}
 
     The bound is the rule of three [1]_: if none of :math:`n` rows differs, up to :math:`3 / n` of all rows may. The
-    correction of Nadeau and Bengio [2]_ for training sets that overlap makes the interval 1.6 times as wide or more, and
-    covers every time: see the guide on audits.
+    correction of Nadeau and Bengio [2]_ for training sets that overlap makes the interval 1.6 times as wide or more,
+    and covers every time: see the guide on audits.
 
     The posterior is that of a Bayesian t-test with this standard error: Student's t distribution around
     :math:`\bar d`, and a region of practical equivalence of `rope` on both sides of 0 [3]_.

@@ -1,10 +1,10 @@
 """Predictions as CSV or Parquet, written in parts and joined."""
 
-import csv
 import shutil
 
 from skweight.datasets._formulas import defuse
 from skweight.datasets._parquet import import_pyarrow
+from skweight.datasets._writer import csv_writer
 
 
 class CsvOutput:
@@ -39,14 +39,14 @@ class CsvOutput:
         return open(path, "w", encoding="utf-8", newline="")
 
     def write_header(self, file):
-        csv.writer(file, lineterminator="\n").writerow(self.header)
+        csv_writer(file).writerow(self.header)
 
     def write(self, file, chunk, proba):
         """Write the rows of a chunk."""
         labels = map(self._spell, map(str, self.classes[proba.argmax(axis=1)].tolist()))
         columns = [map(self._spell, _strings(column)) for column in chunk.kept]
         kept = zip(*columns, strict=True) if columns else [()] * len(proba)
-        csv.writer(file, lineterminator="\n").writerows(
+        csv_writer(file).writerows(
             [*cells, label, *(f"{p:.6f}" for p in row)] for cells, label, row in zip(kept, labels, proba, strict=True)
         )
 

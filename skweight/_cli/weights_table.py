@@ -1,12 +1,11 @@
 """Weights of rows as text and as CSV."""
 
-import csv
-
 import numpy as np
 
 from skweight._cli.outputs import complete
 from skweight._cli.terminal import shorten
 from skweight.datasets._formulas import defuse
+from skweight.datasets._writer import csv_writer
 
 
 def extreme_rows(X, y, weights, *, n=5, width=110, kinds=None, what="weights"):
@@ -47,7 +46,7 @@ def write_weights(path, X, y, classifier, *, raw=False):
         complete(path, path.with_name(f"{path.name}.unfinished")) as unfinished,
         open(unfinished, "w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(["row", "label", "weight", "quality", *(["text_a", "text_b"] if paired else ["text"])])
         for i, (text, label, weight, q) in enumerate(zip(X, y, classifier.sample_weight_, quality, strict=True)):
             texts = text if paired else (text,)

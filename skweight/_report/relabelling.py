@@ -9,6 +9,7 @@ from skweight._rows.values import spell
 from skweight.datasets._columns import check_columns
 from skweight.datasets._formulas import defuse
 from skweight.datasets._tables import open_table
+from skweight.datasets._writer import csv_writer
 
 _AFTER_TEXT = ["label", "suggested", "probability", "keep"]
 
@@ -46,7 +47,8 @@ def relabelling_table(evidence, path=None):
     if path is not None:
         harmless = table.assign(probability=table["probability"].round(4))
         harmless = harmless.map(lambda cell: defuse(cell) if isinstance(cell, str) else cell)
-        harmless.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            csv_writer(file).writerows([list(harmless), *harmless.itertuples(index=False)])
     return table
 
 

@@ -1,6 +1,5 @@
 """Rows that a language model has written, where each comes from, and what they have cost."""
 
-import csv
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from skweight._copies import find_copies
 from skweight._report.relabelling import import_pandas
 from skweight.datasets._formulas import defuse
+from skweight.datasets._writer import csv_writer
 from skweight.llm._answers import find_objects, row_of
 from skweight.llm._asking import Budget, Failure
 
@@ -122,8 +122,7 @@ class Generated:
         """Write the accepted rows, with all columns of :meth:`frame`, for ``skweight fit`` and others."""
         names = list(self.rows[0]) if self.rows else [*self.fields, "label"]
         with open(path, "w", encoding="utf-8", newline="") as file:
-            # In quotes also a text with a carriage return alone, which would end its line.
-            writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+            writer = csv_writer(file)
             writer.writerow(names)
             for row in self.rows:
                 writer.writerow([_cell(row[name]) for name in names])
