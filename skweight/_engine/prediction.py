@@ -7,6 +7,7 @@ from skweight import _progress
 from skweight._engine.batches import advice_on_memory, sorted_batches, to_device
 from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
+from skweight._engine.memory import bound_kernels
 from skweight._engine.shortcuts import evaluating, first_token
 
 SMALLER = (
@@ -85,6 +86,8 @@ def embed(module, tokens, precision="fp32"):
     """
     device = next(module.parameters()).device
     dtype = resolve_precision(precision, device)
+    if dtype == torch.bfloat16 and device.type == "cpu":
+        bound_kernels()
     embeddings = np.empty((len(tokens), 2, module.config.hidden_size), dtype=np.float32)
     module = evaluating(module)
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):

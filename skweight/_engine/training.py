@@ -23,6 +23,7 @@ from skweight._engine.callbacks import make_callbacks, stopped_early
 from skweight._engine.checkpoints import Resuming, active, lacks_state, rng_state
 from skweight._engine.isolation import Draws, GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
+from skweight._engine.memory import bound_kernels, give_back
 from skweight._engine.net_params import chosen_settings, own_optimizer
 from skweight._engine.prediction import check_finite
 from skweight._engine.processes import World, world
@@ -251,8 +252,12 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         "predict_nonlinearity": partial(torch.softmax, dim=-1),
         **chosen_settings(parameters, device),
     }
+    dtype = resolve_precision(parameters.precision, device)
+    if dtype == torch.bfloat16 and device.type == "cpu":
+        bound_kernels()
     # All processes draw the same batches, but each its own dropout masks.
     with ExitStack() as stack:
+        stack.callback(give_back)
         stack.enter_context(advice_on_memory(_smaller(parameters)))
         generator, complete = stack.enter_context(quick_dropout(module, seed + processes.rank))
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.
@@ -263,7 +268,7 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         net = _TextNet(
             first_token(module),
             criterion=criterion,
-            dtype=resolve_precision(parameters.precision, device),
+            dtype=dtype,
             rng=np.random.RandomState(seed),
             world=processes,
             step_weights=step_weights,
