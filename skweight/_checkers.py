@@ -381,16 +381,22 @@ def _shared_proba(checker, rows, classes, name):
     """Probability of each class, NaN for one that the checker does not know; each process computes its share."""
     world = _engine.world()
     if world.size == 1 or len(rows) < world.size:
-        return proba_of_classes(checker, rows, classes, name=name, index=rows.index)
+        return proba_of_classes(checker, rows, classes, quick=True, name=name, index=rows.index)
     own = rows.take(world.shard(np.arange(len(rows))))
-    return world.gather_array(proba_of_classes(checker, own, classes, name=name, index=own.index), len(rows))
+    return world.gather_array(
+        proba_of_classes(checker, own, classes, quick=True, name=name, index=own.index), len(rows)
+    )
 
 
-def proba_of_classes(checker, rows, classes, **names):
-    """Probability of each class, NaN for one that the checker does not know."""
+def proba_of_classes(checker, rows, classes, *, quick=False, **names):
+    """Probability of each class, NaN for one that the checker does not know.
+
+    With `quick`, a checker of ours computes in the precision that it trains in: weights need no more.
+    """
     inner = checker.estimator if isinstance(checker, FrozenEstimator) else checker
     if _reads_tokens(inner, rows):
-        return class_proba(checker, rows.tokens, classes, predict_proba=inner._predict_proba_of_tokens, **names)
+        predict = partial(inner._predict_proba_of_tokens, precision=inner.precision if quick else "fp32")
+        return class_proba(checker, rows.tokens, classes, predict_proba=predict, **names)
     return class_proba(checker, rows.X, classes, **names)
 
 

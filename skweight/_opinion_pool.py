@@ -369,9 +369,9 @@ class OpinionPoolClassifier(BaseTwoStageClassifier):
         tokens = super()._encode_rows(rows)
         return tokens if self._has_student or self._passthrough else AskedRows(rows, tokens)
 
-    def _predict_proba_of_tokens(self, tokens, name="X"):
+    def _predict_proba_of_tokens(self, tokens, name="X", precision="fp32"):
         if self._has_student:
-            return super()._predict_proba_of_tokens(tokens, name)
+            return super()._predict_proba_of_tokens(tokens, name, precision)
         asked = AskedRows(tokens.values, tokens) if self._passthrough else tokens
         if not self._passthrough:
             check_paired(asked.tokens, self.text_pairs_, type(self).__name__, name)

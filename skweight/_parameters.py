@@ -145,8 +145,8 @@ class TrainingParameters:
     device : str, int, torch.device or None, default="auto"
         A torch device; a number is a CUDA device. "auto" and None take CUDA, then MPS, then the CPU.
     precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
-        Precision of training; "auto" takes bfloat16 if the processor computes in it. Weights, losses and predictions
-        are always float32.
+        Precision of training, and of what checkers say of its rows; "auto" takes bfloat16 if the processor computes
+        in it. Parameters, losses and what is predicted for you are always float32.
     compile : bool, default=False
         Whether to train through ``torch.compile``.
     checkpoint_dir : str or path, default=None

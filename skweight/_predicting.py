@@ -93,18 +93,18 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
         return tokenize(rows, self.tokenizer_, self._max_tokens(self.tokenizer_), self._token_source)
 
     @plain_numpy
-    def _predict_proba_of_tokens(self, tokens, name="X"):
-        proba = np.exp(self._shifted_logits(tokens, name))
+    def _predict_proba_of_tokens(self, tokens, name="X", precision="fp32"):
+        proba = np.exp(self._shifted_logits(tokens, name, precision))
         return proba / proba.sum(axis=1, keepdims=True)
 
     def _predict_log_proba_of_tokens(self, tokens, name="X"):
         logits = self._shifted_logits(tokens, name)
         return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
-    def _shifted_logits(self, tokens, name):
+    def _shifted_logits(self, tokens, name, precision="fp32"):
         if not self._passthrough:
             check_paired(tokens, self.text_pairs_, type(self).__name__, name)
-        logits = _engine.predict_logits(self.module_, tokens).astype(np.float64)
+        logits = _engine.predict_logits(self.module_, tokens, precision).astype(np.float64)
         return logits - logits.max(axis=1, keepdims=True)
 
     def predict(self, X):

@@ -308,3 +308,12 @@ def test_a_checker_that_finds_one_class_most_probable_in_all_rows_is_reported():
 )
 def test_a_checker_is_not_reported_if_another_class_is_as_probable_in_one_row(last):
     _warn_if_one_class("quality_checker", np.array([[0.3, 0.4, 0.3], last]), CLASSES)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_checker_is_asked_in_the_precision_of_the_training_and_predicts_in_float32(precision, tiny_encoder, toy):
+    clf = DIMPClassifier(tiny_encoder, **QUICK | {"precision": precision}).fit(**toy)
+    own = np.searchsorted(clf.classes_, toy["y"])
+    predicted = clf.quality_checker_.predict_proba(toy["X"])[np.arange(len(own)), own]
+    assert clf.quality_proba_ == pytest.approx(predicted, abs=0.02)
+    assert np.array_equal(clf.quality_proba_, predicted) == (precision == "fp32")

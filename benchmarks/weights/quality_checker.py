@@ -35,8 +35,9 @@ def main():
     parser = new_parser(__doc__)
     add_training(parser, rows=1000, epochs=3, lr=1e-4)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--budgets", nargs="+", default=["3:2e-4", "5:1e-4", "10:1e-4"], help="EPOCHS:LR")
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument(
+        "--budgets", nargs="+", default=["3:2e-4", "5:1e-4", "10:1e-4"], help="EPOCHS:LR, or EPOCHS:LR:BATCH_SIZE"
+    )
     parser.add_argument("--pool", type=int, default=1000, help="rows of real_pool.csv to score on, from the first")
     args = parse(parser)
     pool = [given[: args.pool] for given in load_pool(args.data)]
@@ -48,9 +49,9 @@ def main():
         diversity = CrossEntropyClassifier(args.encoder, **training).fit(X, y)
         plain.append(diversity.score(*pool))
         for budget in args.budgets:
-            epochs, lr = budget.split(":")
+            epochs, lr, batch_size = (*budget.split(":"), "16")[:3]
             checker = CrossEntropyClassifier(
-                args.encoder, max_epochs=int(epochs), lr=float(lr), batch_size=args.batch_size, random_state=seed
+                args.encoder, max_epochs=int(epochs), lr=float(lr), batch_size=int(batch_size), random_state=seed
             ).fit(task.real_X, task.real_y)
             scores[budget].append(scores_of(checker, diversity, args, training, (X, y), pool))
             print(f"seed {seed} {budget}: {np.round(scores[budget][-1], 3)}", flush=True)

@@ -18,14 +18,16 @@ SMALLER = (
 
 @plain_torch()
 @advice_on_memory(SMALLER)
-def predict_logits(module, tokens):
-    """Logits of all texts in input order, in float32.
+def predict_logits(module, tokens, precision="fp32"):
+    """Logits of all texts in input order.
 
     Parameters
     ----------
     module : transformers.PreTrainedModel
         In whatever mode: it predicts in evaluation mode, and is left as it is.
     tokens : TokenizedTexts or Features
+    precision : str, default="fp32"
+        As in training.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def predict_logits(module, tokens):
     device = next(module.parameters()).device
     logits = np.empty((len(tokens), module.config.num_labels), dtype=np.float32)
     quick = first_token(evaluating(module))
-    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+    with torch.inference_mode(), computing_in(precision, device):
         for rows in sorted_batches(tokens.lengths, max_tokens(device)):
             batch = {name: to_device(values, device) for name, values in tokens.batch(rows).items()}
             logits[rows] = quick(**batch).logits.float().cpu().numpy()
@@ -85,12 +87,9 @@ def embed(module, tokens, precision="fp32"):
         In input order.
     """
     device = next(module.parameters()).device
-    dtype = resolve_precision(precision, device)
-    if dtype == torch.bfloat16 and device.type == "cpu":
-        bound_kernels()
     embeddings = np.empty((len(tokens), 2, module.config.hidden_size), dtype=np.float32)
     module = evaluating(module)
-    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+    with torch.inference_mode(), computing_in(precision, device):
         for rows in sorted_batches(tokens.lengths, max_tokens(device)):
             batch = {name: to_device(values, device) for name, values in tokens.batch(rows).items()}
             states = module(**batch, output_hidden_states=True).hidden_states
@@ -99,6 +98,14 @@ def embed(module, tokens, precision="fp32"):
                 embeddings[rows, i] = ((hidden.float() * mask).sum(dim=1) / mask.sum(dim=1)).cpu().numpy()
             _progress.advance(len(rows) * _progress.FORWARD)
     return embeddings
+
+
+def computing_in(precision, device):
+    """Return a context in which matrix products are computed in a precision."""
+    dtype = resolve_precision(precision, device)
+    if dtype == torch.bfloat16 and device.type == "cpu":
+        bound_kernels()
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
 def max_tokens(device):
