@@ -63,7 +63,7 @@ class Verdict:
         of : str
             What the points are of.
         """
-        start = f"{what}: {100 * self.difference:+.1f} points [{100 * self.low:.1f}, {100 * self.high:.1f}] {of}."
+        start = f"{what}: {100 * self.difference:+z.1f} points [{100 * self.low:z.1f}, {100 * self.high:z.1f}] {of}."
         if self.decision == USE:
             return f"{start} Use them."
         if self.decision == DO_NOT_USE:

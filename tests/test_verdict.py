@@ -101,6 +101,10 @@ def test_a_sentence_says_what_to_do():
     assert verdict_of([-1] * 16).sentence().endswith("Do not use them: there is nothing to gain.")
 
 
+def test_no_difference_has_no_minus():
+    assert verdict_of([-1e-9] * 400).sentence().startswith("With the synthetic rows: +0.0 points [")
+
+
 def test_more_confidence_takes_a_wider_interval():
     assert verdict_of(HALF, confidence=0.99).high > verdict_of(HALF, confidence=0.9).high
 

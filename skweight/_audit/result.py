@@ -125,4 +125,4 @@ def _table(title, against, rows, name):
 
 
 def _points(mean, low, high, sign="+"):
-    return f"{100 * mean:{sign}.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * mean:{sign}z.1f} [{100 * low:z.1f}, {100 * high:z.1f}]"

@@ -112,7 +112,7 @@ class AuditDisplay(Display):
         points = ("difference", "low", "high")
         lines = [["part", "name", *points]]
         lines += [
-            [row["part"], str(row["name"]), *(f"{100 * row[name]:+.1f}" for name in points)] for row in self._records()
+            [row["part"], str(row["name"]), *(f"{100 * row[name]:+z.1f}" for name in points)] for row in self._records()
         ]
         return lines
 
