@@ -393,8 +393,8 @@ def test_the_door_of_the_engine_loads_no_torch():
     }
 
 
-def test_importing_scale_loads_neither_torch_nor_pyarrow_nor_an_engine():
-    libraries = ("torch", "transformers", "pyarrow", "ray")
+def test_importing_scale_loads_neither_torch_nor_an_engine():
+    libraries = ("torch", "transformers", "ray")
     assert loaded_after("from skweight.scale import score", "skweight.scale", *libraries) == {"skweight.scale"}
 
 

@@ -43,6 +43,9 @@ class Failed:
 class Died:
     """A worker that ended with a file in its hands."""
 
+    def __init__(self, reason):
+        self.reason = reason
+
 
 def run(engine, jobs, n_workers, told):
     """Let workers score files; a file whose worker ends is given to another one.
@@ -77,10 +80,10 @@ def run(engine, jobs, n_workers, told):
                 job = busy.pop(worker)
                 if isinstance(outcome, Died):
                     engine.stop(worker)
-                    if deaths.may_try_again(job):
+                    if deaths.may_try_again(job, outcome.reason):
                         waiting.appendleft(job)
                     else:
-                        failed[job] = f"{ATTEMPTS} workers have ended while they scored it. Is there enough memory?"
+                        failed[job] = f"{ATTEMPTS} workers have ended while they scored it ({outcome.reason})."
                     continue
                 idle.append(worker)
                 if isinstance(outcome, Done):
@@ -104,14 +107,14 @@ class _Deaths:
         self._most = ATTEMPTS * (n_workers + 1)
         self._of: Counter[tuple] = Counter()
 
-    def may_try_again(self, job):
+    def may_try_again(self, job, reason):
         """Count one more; return whether the file is given to another worker."""
         self._of[job] += 1
         self.in_a_row += 1
         if self.in_a_row >= self._most:
             raise RuntimeError(
-                f"{self.in_a_row} workers in a row have ended before they had scored a file. Is there enough memory? A "
-                'script must make this call under `if __name__ == "__main__":`.'
+                f"{self.in_a_row} workers in a row have ended before they had scored a file ({reason}). Is there enough "
+                'memory? A script must make this call under `if __name__ == "__main__":`.'
             )
         return self._of[job] < ATTEMPTS
 
@@ -201,7 +204,8 @@ class _Process:
         try:
             return self.connection.recv()
         except (EOFError, OSError):
-            return Died()
+            self.process.join()
+            return Died(f"exit code {self.process.exitcode}")
 
 
 def _serve(connection, scorer, settings, threads):
@@ -249,8 +253,8 @@ class Ray:
     def _outcome(self, worker):
         try:
             return self._ray.get(worker.pending)
-        except self._ray.exceptions.RayError:
-            return Died()
+        except self._ray.exceptions.RayError as error:
+            return Died(" ".join(str(error).split())[-300:])
 
     def stop(self, worker):
         """End a worker."""

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,13 @@ def _digest(model):
     if not _is_folder(model):
         from skweight._storage.cache import code_fingerprint, content_digest
 
-        return content_digest((code_fingerprint(model), model))
+        try:
+            return content_digest((code_fingerprint(model), model))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise TypeError(
+                f"The checker {type(model).__name__} cannot be pickled, so that it can neither be told from others nor "
+                f"be sent to a worker ({str(error)[:200]}). Define its class and functions in a module."
+            ) from error
     folder = Path(model).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder, expected one that save_pretrained wrote.")
