@@ -81,13 +81,13 @@ def run(engine, jobs, n_workers, told):
                 if isinstance(outcome, Died):
                     engine.stop(worker)
                     if deaths.may_try_again(job, outcome.reason):
-                        waiting.appendleft(job)
+                        waiting.append(job)  # behind the others: it may be the file's fault
                     else:
                         failed[job] = f"{ATTEMPTS} workers have ended while they scored it ({outcome.reason})."
                     continue
                 idle.append(worker)
                 if isinstance(outcome, Done):
-                    deaths.in_a_row = 0
+                    deaths.forget()
                     told(job, outcome)
                 elif outcome.fatal:
                     raise RuntimeError(outcome.reason)
@@ -103,18 +103,23 @@ class _Deaths:
     """How often workers have ended: with one file, and in a row, which no file explains."""
 
     def __init__(self, n_workers):
-        self.in_a_row = 0
+        self._in_a_row = 0
         self._most = ATTEMPTS * (n_workers + 1)
         self._of: Counter[tuple] = Counter()
+
+    def forget(self):
+        """Begin a new row, as a file has been scored: workers as such can do it, and only much more tells otherwise."""
+        self._in_a_row = 0
+        self._most = max(self._most, 30)
 
     def may_try_again(self, job, reason):
         """Count one more; return whether the file is given to another worker."""
         self._of[job] += 1
-        self.in_a_row += 1
-        if self.in_a_row >= self._most:
+        self._in_a_row += 1
+        if self._in_a_row >= self._most:
             raise RuntimeError(
-                f"{self.in_a_row} workers in a row have ended before they had scored a file ({reason}). Is there enough "
-                'memory? A script must make this call under `if __name__ == "__main__":`.'
+                f"{self._in_a_row} workers in a row have ended before they had scored a file ({reason}). Is there "
+                'enough memory? A script must make this call under `if __name__ == "__main__":`.'
             )
         return self._of[job] < ATTEMPTS
 
