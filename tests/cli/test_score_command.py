@@ -28,11 +28,12 @@ def score(tmp_path, text_model, rows):
     return run
 
 
+@pytest.mark.slow
 def test_files_are_scored_and_one_with_another_column_is_named_with_the_option_for_it(
     score, rows, text_model, tmp_path, refused
 ):
     (rows / "2.csv").write_text("text,stars\na good film,fresh\n")
-    message = refused(score("--workers", "1", "--keep", "label", "--batch-rows", "4"))
+    message = refused(score("--workers", "2", "--keep", "label", "--batch-rows", "4"))
     assert message.startswith("1 of 3 files could not be scored; the others are.")
     assert message.endswith("perhaps --label-column stars.")
     scorer, how = Scorer(text_model), {"keep": ["label"], "batch_rows": 4}
@@ -51,6 +52,17 @@ def test_it_says_what_there_is_and_what_it_weighs(score, rows, text_model, tmp_p
     assert lines[1] == f"mean weight {found.mean:.4g}, effective sample size {found.effective_sample_size:.0f}"
     assert lines[2] == f"  fresh: 6 rows, mean weight {found.by_class()['fresh']['weight']:.4g}"
     assert lines[3].startswith("  rotten: 6 rows, ")
+
+
+def test_options_are_those_of_python(score, rows, text_model, tmp_path):
+    scorer = Scorer(text_model, text_model, text=["text"], label="stars")
+    how = {"keep": ["text", "id"], "batch_rows": 4, "fill_missing": True, "raw": True, "encoding": "utf-16"}
+    for name in ("0.parquet", "1.parquet"):
+        table = pq.read_table(rows / name).rename_columns(["text", "stars"])
+        pq.write_table(table.append_column("id", pa.array(range(len(table)))), rows / name)
+        score_file(rows / name, tmp_path / "out" / name, scorer, **how)
+    options = ["--diversity", str(text_model), "--text-column", "text", "--label-column", "stars", "--batch-rows", "4"]
+    assert score(*options, "--keep", "text", "--keep", "id", "--fill-missing", "--raw", "--encoding", "utf-16") == 0
 
 
 def test_scores_made_of_something_else_are_not_replaced_without_being_asked(score, rows, text_model, tmp_path, refused):

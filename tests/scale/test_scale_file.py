@@ -11,6 +11,7 @@ import pytest
 from helpers import full_disk, watch
 from scale_checkers import LetterChecker, MeddlingChecker
 
+from skweight.datasets._input import COMMAND_LINE
 from skweight.scale import Scorer, Sketch, score_file
 
 TEXTS, LABELS = ["warm", "a dull film", "poor", "great cast"], ["good", "bad", "good", "bad"]
@@ -133,6 +134,12 @@ def test_a_file_without_a_column_of_labels_is_refused(write_rows, tmp_path, lett
     rows = write_rows(text=["warm"], stars=["good"])
     with pytest.raises(ValueError, match=r"rows\.parquet has no column 'label'.* perhaps label='stars'"):
         score_file(rows, tmp_path / "out.parquet", letters)
+
+
+def test_on_the_command_line_columns_are_offered_as_options(write_rows, tmp_path, letters):
+    rows = write_rows(text=["warm"], stars=["good"])
+    with pytest.raises(ValueError, match=r"no column 'label'.* perhaps --label-column stars\.$"):
+        score_file(rows, tmp_path / "out.parquet", letters, _options=COMMAND_LINE)
 
 
 def test_a_missing_text_is_named_by_its_row_in_the_file_or_filled(write_rows, tmp_path, letters):
