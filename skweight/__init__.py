@@ -20,7 +20,7 @@ _HOME = {
     "smooth_proba": "skweight._weights",
     "weight_report": "skweight._report",
 }
-_SUBMODULES = ("baselines", "datasets", "exceptions", "inspection", "llm", "losses", "model_selection")
+_SUBMODULES = ("baselines", "datasets", "exceptions", "inspection", "llm", "losses", "model_selection", "scale")
 
 __all__ = [*_HOME, *_SUBMODULES]
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # what type checkers and editors read: the same names
     from skweight import llm as llm
     from skweight import losses as losses
     from skweight import model_selection as model_selection
+    from skweight import scale as scale
     from skweight._audit.audit import audit as audit
     from skweight._imp import DIMPClassifier as DIMPClassifier
     from skweight._imp import IMPClassifier as IMPClassifier

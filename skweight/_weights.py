@@ -187,24 +187,38 @@ def importance_weights(quality, diversity=None, *, gamma=1.0, clip=None, normali
     >>> importance_weights([0.9, 0.6, 0.1], [0.5, 0.8, 0.95]).round(3)
     array([1.8  , 0.75 , 0.105])
     """
+    weights = weights_of(log_ratios(quality, diversity), *check_options(gamma, clip, normalize))
+    if normalize == "global" and (weights > 0).any():
+        weights = weights / weights.mean()
+    return weights
+
+
+def check_options(gamma, clip, normalize):
+    """Check the options of :func:`importance_weights`; return `gamma` and the logarithm of the largest weight."""
     if normalize not in (None, "global"):
         raise ValueError(f"normalize must be None or 'global', got {normalize!r}.")
     if clip is not None and not clip > 0:
         raise ValueError(f"clip must be None or a positive number, got {clip!r}.")
     if not gamma >= 0:
         raise ValueError(f"gamma must not be negative, got {gamma!r}.")
+    return gamma, MAX_LOG_WEIGHT if clip is None or np.isinf(clip) else float(np.log(clip))
+
+
+def log_ratios(quality, diversity=None):
+    """Logarithms of ``P'(y|x) / Q(y|x)``, NaN where that is not known; arguments as in :func:`importance_weights`."""
     quality = _check_proba(quality, "quality")
-    log_ratio = _log(quality)
-    if diversity is not None:
-        diversity = _check_proba(diversity, "diversity")
-        check_consistent_length(quality, diversity)
-        log_ratio = log_ratio - _log(diversity)
-    unbounded = clip is None or np.isinf(clip)
-    log_weights = np.minimum(gamma * log_ratio, MAX_LOG_WEIGHT if unbounded else np.log(clip))
-    weights = np.where(np.isnan(log_weights), 1.0, np.exp(log_weights))
-    if normalize == "global" and (weights > 0).any():
-        weights = weights / weights.mean()
-    return weights
+    if diversity is None:
+        return _log(quality)
+    diversity = _check_proba(diversity, "diversity")
+    check_consistent_length(quality, diversity)
+    return _log(quality) - _log(diversity)
+
+
+@np.errstate(under="ignore")
+def weights_of(log_ratios, gamma, max_log_weight):
+    """Weights, before they are normalised, from what :func:`log_ratios` and :func:`check_options` return."""
+    log_weights = np.minimum(gamma * log_ratios, max_log_weight)
+    return np.where(np.isnan(log_weights), 1.0, np.exp(log_weights))
 
 
 def effective_sample_size(weights, groups=None):

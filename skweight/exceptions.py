@@ -41,6 +41,7 @@ class SkweightWarning(UserWarning):
     SKW052    nothing can be kept in ``memory``, because it cannot be written to
     SKW053    real rows alone score better than the classifier, or than a pool (command line)
     SKW054    the tokenizer cuts words into single letters: the encoder does not know the language
+    SKW060    rows that were scored have a label that is missing or no class of the checkers
     ========  ==============================================================================
     """
 

@@ -84,7 +84,7 @@ def inside(package):
 
 
 ROWS, ENGINE, STORAGE = inside("skweight._rows"), inside("skweight._engine"), inside("skweight._storage")
-BASELINES = inside("skweight.baselines")
+BASELINES, SCALE = inside("skweight.baselines"), inside("skweight.scale")
 METHODS = {"skweight._imp", "skweight._opinion_pool", "skweight._cross_entropy", *BASELINES}
 ESTIMATORS = {"skweight._predicting", "skweight._base", "skweight._checkers", *METHODS}
 # Doors: packages that load their modules on first use of a name, by tables that the walk over imports cannot see.
@@ -217,13 +217,46 @@ def test_storage_knows_no_classifier(module):
     assert uses(module) <= {"skweight._engine", "skweight.exceptions", *STORAGE}
 
 
+def test_files_are_completed_by_the_standard_library_alone():
+    assert WALKS["skweight._complete"].third_party() == set()
+    assert uses("skweight._complete") == set()
+
+
+def test_saved_models_are_loaded_by_what_defines_them():
+    classes = {"skweight._base", "skweight._imp", "skweight._opinion_pool", "skweight.baselines"}
+    assert WALKS["skweight._saved"].own(lazily=True) == {*classes, "skweight._storage.files"}
+    assert WALKS["skweight._saved"].own(lazily=False) == set()
+
+
+@pytest.mark.parametrize("module", sorted(SCALE))
+def test_scale_stands_on_weights_saved_models_and_the_reader_of_tables(module):
+    allowed = {"_complete", "_progress", "_saved", "_storage.cache", "_storage.files", "_weights", "exceptions"}
+    reader = {"skweight.datasets._columns", "skweight.datasets._input", "skweight.datasets._parquet"}
+    assert uses(module) <= {*(f"skweight.{name}" for name in allowed), *reader, *SCALE}
+
+
+def test_scoring_a_file_knows_no_engine_and_only_one_module_knows_ray():
+    assert not WALKS["skweight.scale._file"].own() & {"skweight.scale._engines", "skweight.scale._score"}
+    assert importers("ray") == {"skweight.scale._engines"}
+    assert importers("skweight.scale._engines") == {"skweight.scale._score"}
+
+
+def test_the_sketch_needs_numpy_only():
+    assert WALKS["skweight.scale._sketch"].third_party() == {"numpy"}
+    assert uses("skweight.scale._sketch") == set()
+
+
+def test_only_the_command_line_uses_scale():
+    assert importers("skweight.scale") <= {*SCALE, "skweight._cli.score"}
+
+
 def test_parameters_know_nothing_of_the_package():
     assert uses("skweight._parameters") == set()
 
 
 def test_only_the_methods_import_the_base_classes():
     assert {"skweight._checkers", "skweight.baselines.focal"} <= importers("skweight._base")
-    assert importers("skweight._base") <= {*ESTIMATORS, "skweight._cli.predict"}
+    assert importers("skweight._base") <= {*ESTIMATORS, "skweight._saved"}
     assert {"skweight._imp", "skweight.baselines.distilled"} <= importers("skweight._checkers")
     assert importers("skweight._checkers") <= METHODS
 
@@ -284,7 +317,7 @@ def test_what_imports_torch_is_imported_inside_functions_or_through_the_door():
     }
 
 
-@pytest.mark.parametrize("name", ["matplotlib", "pandas", "jinja2"])
+@pytest.mark.parametrize("name", ["matplotlib", "pandas", "jinja2", "pyarrow", "ray"])
 def test_what_few_need_is_imported_inside_functions(name):
     assert importers(name, lazily=True)
     assert importers(name, lazily=False) == set()
@@ -358,6 +391,11 @@ def test_the_door_of_the_engine_loads_no_torch():
     assert loaded_after("from skweight import _engine", "skweight._engine", "torch", "transformers") == {
         "skweight._engine"
     }
+
+
+def test_importing_scale_loads_neither_torch_nor_an_engine():
+    libraries = ("torch", "transformers", "ray")
+    assert loaded_after("from skweight.scale import score", "skweight.scale", *libraries) == {"skweight.scale"}
 
 
 def test_importing_a_classifier_loads_neither_torch_nor_transformers():

@@ -1,11 +1,11 @@
-"""Command line: ``python -m skweight demo | generate | audit | fit | predict | report``."""
+"""Command line: ``python -m skweight demo | generate | audit | fit | predict | score | report``."""
 
 import argparse
 import csv
 import sys
 
 import skweight
-from skweight._cli import audit, demo, fit, generate, predict, report
+from skweight._cli import audit, demo, fit, generate, predict, report, score
 from skweight._cli.arguments import HelpFormatter
 from skweight._cli.terminal import connected, show
 
@@ -16,6 +16,7 @@ _COMMANDS = {
     "audit": (audit, "judge whether synthetic rows help, before any training"),
     "fit": (fit, "train on your own files and save the model"),
     "predict": (predict, "label texts with a saved model"),
+    "score": (score, "weight the rows of many files with saved checkers"),
     "report": (report, "see what is wrong with the rows of a saved model"),
 }
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from skweight._cli import checks
 from skweight._cli.arguments import add_config, add_labelled_tables, add_overwrite, read_labelled
 from skweight._cli.config import Several
-from skweight._cli.outputs import check_new, check_writable, complete
+from skweight._cli.outputs import check_new, check_writable
 from skweight._cli.terminal import show
+from skweight._complete import complete
 
 
 def add_arguments(parser):

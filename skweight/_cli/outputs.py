@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from contextlib import contextmanager
 
 _OURS = "skweight."  # how the names begin of files that only a saved model has
 
@@ -59,18 +58,3 @@ def check_writable(folder):
             folder.rmdir()
     except OSError as error:
         raise OSError(f"Cannot write into {folder}: {error.strerror}.") from error
-
-
-@contextmanager
-def complete(path, unfinished):
-    """Let `path` get the content of the file `unfinished`, which the caller writes, when that is complete."""
-    yield unfinished
-    with open(unfinished, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
-    if os.name == "posix":  # a rename is on the disk when its folder is
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

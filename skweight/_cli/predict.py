@@ -1,17 +1,16 @@
 """The command ``predict``: label the texts of a file of any size with a saved model."""
 
-import json
 import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-import skweight
 from skweight import _progress
 from skweight._cli.arguments import add_overwrite, add_tables
 from skweight._cli.outputs import check_new, check_writable, same_file
 from skweight._cli.resume import describe, open_run_folder
 from skweight._cli.terminal import results_stream, show, visible
+from skweight._saved import load_model, text_columns
 
 
 def add_arguments(parser):
@@ -39,7 +38,7 @@ def add_arguments(parser):
 
 def run(args):
     """Predict a file into another one, or onto the screen."""
-    from skweight._cli.tables import Input  # slow to import, and --help must not wait for it
+    from skweight.datasets._input import Input  # slow to import, and --help must not wait for it
 
     if args.chunk_rows < 1:
         raise ValueError(f"--chunk-rows must be at least 1, got {args.chunk_rows}.")
@@ -51,33 +50,6 @@ def run(args):
         how = {"chunk_rows": args.chunk_rows, "restart": args.restart, "overwrite": args.overwrite}
         n_rows = _predict_file(args.model, source, args.out, **how)
         show(f"{n_rows} rows written to {args.out}")
-
-
-def text_columns(folder):
-    """Columns of the texts in the files that a saved model was fitted on; none if that is not known.
-
-    Read without the model, which takes seconds to load: a wrong column should be known of at once.
-    """
-    from skweight._storage.files import ABOUT
-
-    try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        remembered = about["fitted"].get("text_columns_") or [about["feature_names"]]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # loading the model says what is wrong
-        return []
-    return [names for names in remembered if isinstance(names, list) and all(isinstance(name, str) for name in names)]
-
-
-def load_model(folder):
-    """Load a classifier of texts."""
-    from skweight._base import BaseTextClassifier
-
-    for name in skweight.__all__:  # a saved class is found by its name once it is imported
-        getattr(skweight, name)
-    classifier = BaseTextClassifier.from_pretrained(folder)
-    if classifier._passthrough:
-        raise ValueError(f"{folder} was fitted on rows of numbers; this command predicts texts.")
-    return classifier
 
 
 def _write_csv(file, source, classifier, chunk_rows):

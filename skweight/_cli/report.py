@@ -28,7 +28,7 @@ def run(args):
         check_writable(path.absolute().parent)
     # Imported here, as they are slow: --help must not wait for them.
     from skweight import weight_report
-    from skweight._cli.predict import load_model
+    from skweight._saved import load_model
 
     classifier = load_model(args.model)
     synthetic = read_labelled(args, args.synthetic, real=False)

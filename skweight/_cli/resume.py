@@ -14,7 +14,6 @@ Every file but the lock is written under another name, and renamed when it is co
 Parts that follow each other from row 0 on are finished work; whatever else lies there is made again.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -22,7 +21,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import skweight
-from skweight._cli.outputs import complete
+from skweight._complete import complete
+from skweight._saved import model_digest
 
 try:
     import fcntl
@@ -31,8 +31,6 @@ except ImportError:  # Windows: two runs at once on one output are not noticed t
 
 _MANIFEST, _LOCK, _UNFINISHED = "manifest.json", "lock", ".unfinished"
 _PART = re.compile(r"part-\d+-\d+\.(csv|parquet)")
-# What decides on a prediction in a folder that save_pretrained wrote. The rest is about the training, or is output.
-_MODEL_SUFFIXES = (".json", ".safetensors", ".model", ".txt")
 
 
 def describe(source, state, model):
@@ -56,7 +54,7 @@ def describe(source, state, model):
         "kept columns": source.keep,
         "raw": source.raw,
         "encoding": source.encoding,
-        "model": _fingerprint(model),
+        "model": model_digest(model),
         "skweight": skweight.__version__,
     }
 
@@ -200,12 +198,3 @@ def _take(lock):
         ours = True
     if not ours:
         raise RuntimeError(f"Another process is at work in {Path(lock.name).parent}.")
-
-
-def _fingerprint(folder):
-    """Hash of the files that make up a saved model."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.glob("*") if path.suffix in _MODEL_SUFFIXES):
-        with open(path, "rb") as file:
-            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()[:16]

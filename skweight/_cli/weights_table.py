@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skweight._cli.outputs import complete
 from skweight._cli.terminal import shorten
+from skweight._complete import complete
 from skweight.datasets._formulas import defuse
 from skweight.datasets._writer import csv_writer
 

@@ -99,4 +99,4 @@ def test_a_model_of_numbers_is_refused(numeric_classifier, tmp_path, write_table
     source = write_table(tmp_path / "in.csv", {"text": ["a film"]})
     for out in ([], ["--out", str(tmp_path / "out.csv")]):
         message = refused(main(["predict", str(tmp_path / "model"), str(source), *out]))
-        assert "was fitted on rows of numbers; this command predicts texts." in message
+        assert "was fitted on rows of numbers, and not on texts." in message

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skweight._cli.tables import Input
 from skweight.baselines import CrossEntropyClassifier
+from skweight.datasets._input import Input
 
 
 def test_parquet_columns_keep_their_data_types(tiny_encoder, tmp_path, texts, predict):

@@ -1,0 +1,71 @@
+"""The command ``score``: what two saved checkers say of the rows of many files."""
+
+from pathlib import Path
+
+from skweight._cli.arguments import add_config, add_overwrite, add_tables
+from skweight._cli.config import Several
+from skweight._cli.terminal import show
+
+
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    parser.epilog = "A call that was interrupted goes on with the files that are not finished, if it is repeated."
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help='files, folders or quoted patterns, as "in/**/*.parquet"'
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the scores")
+    parser.add_argument(
+        "--quality", type=Path, required=True, metavar="DIR", help="saved classifier that was fitted on real rows"
+    )
+    parser.add_argument(
+        "--diversity", type=Path, metavar="DIR", help="saved classifier that was fitted on synthetic rows"
+    )
+    parser.add_argument("--label-column", default="label", metavar="COLUMN", help="column of the labels")
+    parser.add_argument(
+        "--keep",
+        action=Several,
+        metavar="COLUMN",
+        help="column of the inputs to copy into the scores; once for each column",
+    )
+    parser.add_argument(
+        "--engine", choices=["local", "ray"], default="local", help="processes on this machine, or actors of Ray"
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="how many (default: one for each processor)")
+    parser.add_argument("--threads", type=int, default=1, help="of each worker")
+    parser.add_argument("--batch-rows", type=int, default=8192, help="rows of a file in memory at a time")
+    parser.add_argument("--fill-missing", action="store_true", help="take a missing text for an empty one")
+    add_overwrite(parser)
+    add_tables(parser)
+    add_config(parser)
+
+
+def run(args):
+    """Score the files, and say what their rows weigh."""
+    from skweight.datasets._input import COMMAND_LINE  # slow to import, and --help must not wait for it
+    from skweight.scale import score, weights
+
+    scored = score(
+        args.inputs,
+        args.out,
+        quality=args.quality,
+        diversity=args.diversity,
+        text=args.text_column,
+        label=args.label_column,
+        keep=args.keep or (),
+        engine=args.engine,
+        n_workers=args.workers,
+        threads=args.threads,
+        batch_rows=args.batch_rows,
+        fill_missing=args.fill_missing,
+        raw=args.raw,
+        encoding=args.encoding,
+        overwrite=args.overwrite,
+        verbose=1,
+        _options=COMMAND_LINE,
+    )
+    found = f" ({scored.n_found} of them were there)" if scored.n_found else ""
+    show(f"{scored.n_rows} rows in {len(scored.files)} files in {args.out}{found}")
+    weighted = weights(args.out)
+    show(f"mean weight {weighted.mean:.4g}, effective sample size {weighted.effective_sample_size:.0f}")
+    for label, of_class in weighted.by_class().items():
+        show(f"  {label}: {of_class['n_rows']} rows, mean weight {of_class['weight']:.4g}")
