@@ -46,7 +46,7 @@ def text_classifier(tiny_encoder):
 def numeric_classifier():
     """Classifier of rows of three numbers."""
     X = np.random.RandomState(0).randn(40, 3)
-    return CrossEntropyClassifier("passthrough", max_epochs=1, random_state=0).fit(X, X[:, 0] > 0)
+    return CrossEntropyClassifier("passthrough", max_epochs=1, precision="fp32", random_state=0).fit(X, X[:, 0] > 0)
 
 
 @pytest.fixture(scope="session")
