@@ -6,6 +6,7 @@ import pytest
 from llm_servers import assert_adds_up, table, written
 
 from skweight._copies import plain_form
+from skweight.llm import plan
 
 REVIEWS = ["A warm and funny film.", "Dull and far too long.", "The cast is superb.", "A poor story, badly told."] * 3
 
@@ -31,6 +32,20 @@ def test_a_few_rows_of_each_class(model_server, tmp_path):
     assert all(answer["request_id"] for answer in answers)
     assert table(asked_of(model_server, **settings, log=log).rows) == table(generated.rows)
     assert len(log.read_text().splitlines()) == len(answers)
+
+
+def test_rows_are_weighted_and_more_is_asked_for_of_what_weighs_more(model_server):
+    settings = {"n_per_class": 2, "rows_per_request": 2, "max_tokens": 120, "max_requests": 8, "concurrency": 2}
+    tones = {"tone": ["dry", "warm"]}
+    first = asked_of(model_server, **settings, attributes=tones)
+    assert first.rows
+    weights = [{"dry": 3.0, "warm": 1.0}[row["tone"]] for row in first.rows]
+    found = plan(weights, first, by=["tone"])
+    best = found.of("tone")[0]["value"]
+    assert best == max((row["tone"] for row in first.rows), key={"dry": 3.0, "warm": 1.0}.get)
+    more = asked_of(model_server, **settings, attributes={"tone": [best]}, random_state=1)
+    assert_adds_up(more)
+    assert {row["tone"] for row in more.rows} <= {best}
 
 
 @pytest.mark.slow
