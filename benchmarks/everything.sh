@@ -58,5 +58,12 @@ done
 study finetuned --precision bf16 --scored 500 --threads "${THREADS:-1}" --probabilities benchmarks/probabilities \
     --out $results/finetuned.jsonl --cells ag_news:synthetic_{gemma-2-9b,mistral-7b} clinc35_intents:synthetic_gpt-3.5 \
     fiqa_sentiment:synthetic_gpt-4o mrpc:synthetic_ctrl-fewgen sst2:synthetic_ctrl-fewgen tweet_sarcasm:synthetic_gpt-3.5_simple \
-    tweet_sentiment:synthetic_{gpt-4,llama-2-70b,llama-3.1-8b}
+    tweet_sentiment:synthetic_{gpt-4,llama-2-70b,llama-3.1-8b,mistral-7b,gemma-2-9b}
+# Whether an audit is right, and whether it ranks files as trained models do; docs/guide/audit.md has the tables.
+cache="${CACHE:-benchmarks/cache}"
+audited() { $python -m benchmarks.audit.coverage --data "$data" --encoder "$small" --cache "$cache" --out $results/verdict.jsonl "$@"; }
+audited --draws 200 --cells tweet_sentiment:llama-3.1-8b sst2:ctrl-fewgen ag_news:mistral-7b
+audited --draws 100 --cells mrpc:ctrl-fewgen ag_news:gemma-2-9b tweet_sentiment:gpt-4
+$python -m benchmarks.audit.ranking --data "$data" --task tweet_sentiment --encoder "$small" \
+    --trained $results/finetuned.jsonl --out $results/ranking.jsonl
 run report all $results --out docs/results_tables.md --figures docs/figures

@@ -288,6 +288,7 @@ def test_methods_stand_on_the_base_the_checkers_the_weights_and_the_losses(modul
             "skweight._rows.texts",
             "skweight._rows.values",
             "skweight.llm._asking",
+            "skweight.llm._choices",
             "skweight.llm._endpoint",
             "skweight.llm._log",
             "skweight.llm._prompts",
