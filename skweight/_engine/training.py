@@ -228,6 +228,13 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
     -------
     training : Training
     """
+    try:
+        return _train(module, criterion, data, parameters, seed, title, valid, step_weights)
+    finally:
+        give_back()  # only now is what the training needed free
+
+
+def _train(module, criterion, data, parameters, seed, title, valid, step_weights):
     stage = _stage(title, data, parameters, seed, valid)
     if stage is not None and (done := stage.finished()) is not None:
         module.load_state_dict(done.pop("module"))
@@ -257,7 +264,6 @@ def train(module, criterion, data, parameters, *, seed, title, valid=None, step_
         bound_kernels()
     # All processes draw the same batches, but each its own dropout masks.
     with ExitStack() as stack:
-        stack.callback(give_back)
         stack.enter_context(advice_on_memory(_smaller(parameters)))
         generator, complete = stack.enter_context(quick_dropout(module, seed + processes.rank))
         # Weight decay, and perhaps an optimiser of the user's own, would move the other embeddings too.

@@ -62,7 +62,7 @@ class Budget:
             self.completion_tokens += outcome.completion_tokens
 
 
-def ask_all(requests, endpoint, log, budget, *, concurrency, done=None):
+def ask_all(requests, endpoint, log, budget, *, concurrency):
     """Ask all requests that the log has no answer to.
 
     Parameters
@@ -73,8 +73,6 @@ def ask_all(requests, endpoint, log, budget, *, concurrency, done=None):
     budget : Budget
     concurrency : int
         Requests that wait for an answer at once.
-    done : callable, default=None
-        Called with the position of a request and its outcome, in this thread.
 
     Returns
     -------
@@ -95,8 +93,6 @@ def ask_all(requests, endpoint, log, budget, *, concurrency, done=None):
     def settle(i, outcome):
         budget.count(outcome)
         outcomes[i] = outcome
-        if done is not None:
-            done(i, outcome)
         _progress.advance(1)
 
     try:

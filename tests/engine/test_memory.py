@@ -67,4 +67,4 @@ def test_memory_does_not_grow_with_the_number_of_trainings(precision):
         check=True,
     )
     resident = [float(line) for line in done.stdout.split()]
-    assert resident[-1] < {"fp32": 1.05, "bf16": 1.15}[precision] * resident[3]
+    assert resident[-1] < {"fp32": 1.05, "bf16": 1.25}[precision] * resident[3]
