@@ -9,11 +9,25 @@ use it.
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from benchmarks.common import add_training, load, load_pool, mean_and_deviation, new_parser, parse, table, task_name
 from skweight import DIMPClassifier, IMPClassifier
+from skweight._frozen import FrozenEncoder
 from skweight.baselines import CrossEntropyClassifier
+
+
+def make_checker(budget, encoder, seed):
+    """Make an unfitted checker: a regression on what the encoder says as it is, or a fine-tuned encoder."""
+    if budget == "frozen":
+        features = FunctionTransformer(FrozenEncoder(encoder).features)
+        return make_pipeline(features, LogisticRegression(max_iter=500))
+    epochs, lr, batch_size = (*budget.split(":"), "16")[:3]
+    settings = {"max_epochs": int(epochs), "lr": float(lr), "batch_size": int(batch_size)}
+    return CrossEntropyClassifier(encoder, **settings, random_state=seed)
 
 
 def scores_of(checker, diversity, args, training, rows, pool):
@@ -36,7 +50,10 @@ def main():
     add_training(parser, rows=1000, epochs=3, lr=1e-4)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument(
-        "--budgets", nargs="+", default=["3:2e-4", "5:1e-4", "10:1e-4"], help="EPOCHS:LR, or EPOCHS:LR:BATCH_SIZE"
+        "--budgets",
+        nargs="+",
+        default=["3:2e-4", "5:1e-4", "10:1e-4"],
+        help="EPOCHS:LR:BATCH_SIZE, or frozen",
     )
     parser.add_argument("--pool", type=int, default=1000, help="rows of real_pool.csv to score on, from the first")
     args = parse(parser)
@@ -49,10 +66,7 @@ def main():
         diversity = CrossEntropyClassifier(args.encoder, **training).fit(X, y)
         plain.append(diversity.score(*pool))
         for budget in args.budgets:
-            epochs, lr, batch_size = (*budget.split(":"), "16")[:3]
-            checker = CrossEntropyClassifier(
-                args.encoder, max_epochs=int(epochs), lr=float(lr), batch_size=int(batch_size), random_state=seed
-            ).fit(task.real_X, task.real_y)
+            checker = make_checker(budget, args.encoder, seed).fit(task.real_X, task.real_y)
             scores[budget].append(scores_of(checker, diversity, args, training, (X, y), pool))
             print(f"seed {seed} {budget}: {np.round(scores[budget][-1], 3)}", flush=True)
     print(f"\n{task_name(args)}, {len(X)} synthetic rows, {args.seeds} seeds; ", end="")

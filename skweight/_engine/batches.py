@@ -65,9 +65,12 @@ class LabelledRows(torch.utils.data.Dataset):
     def __len__(self):
         return len(self.tokens)
 
-    def batch(self, rows, device, own=None):
-        """Return the rows `rows` as a :class:`Batch`, with the inputs of the rows `own`, by default the same."""
-        inputs = self.tokens.batch(rows if own is None else own)
+    def batch(self, rows, device, own=None, *, coarse=False):
+        """Return the rows `rows` as a :class:`Batch`, with the inputs of the rows `own`, by default the same.
+
+        With `coarse`, texts are padded to one of few lengths.
+        """
+        inputs = self.tokens.batch(rows if own is None else own, coarse=coarse)
         return Batch(
             rows=to_device(rows, device),
             inputs={name: to_device(values, device) for name, values in inputs.items()},
@@ -96,12 +99,13 @@ class Batches:
     draw: Callable[[], list[np.ndarray]]
     device: torch.device
     world: World
+    coarse: bool = False
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in self.draw():
             own = self.world.shard(rows)
             # All processes must take part in every step, so one without rows of a small batch computes the first.
-            yield self.data.batch(rows, self.device, own if len(own) else rows[:1])
+            yield self.data.batch(rows, self.device, own if len(own) else rows[:1], coarse=self.coarse)
 
 
 def bucketed_batches(lengths, batch_size, rng):

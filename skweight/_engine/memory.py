@@ -9,17 +9,29 @@ from threading import Lock
 import torch
 
 _CAPACITY = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
-_MOST_KERNELS = 128
+_MOST_KERNELS = 256
 _lock = Lock()
+
+
+def compiles_by_shape(dtype, device):
+    """Whether matrix products are compiled anew for each shape, so that batches of few lengths save time and memory.
+
+    oneDNN's in bfloat16 are. It keeps what it has compiled last, and parts of it for ever: hundreds of MiB after some
+    trainings on texts of varied lengths. Where it is so, bound what it keeps, too.
+    """
+    if dtype != torch.bfloat16 or device.type != "cpu":
+        return False
+    bound_kernels()
+    return True
 
 
 @functools.cache
 def bound_kernels():
-    """Let oneDNN keep few of the kernels that it compiles for products in bfloat16.
+    """Let oneDNN keep 256 of the kernels that it compiles, and not 1,024.
 
-    It compiles one for each shape and keeps 1,024: hundreds of MiB after some trainings on texts of varied lengths.
-    Only its environment variable sets another number. It is read once, at the first such product in the process: if
-    that has been, this has no effect. A number that the user has set stays.
+    Batches of up to 128 tokens, padded to few lengths, need fewer at a time. Only an environment variable of oneDNN's
+    sets another number. It is read once, at the first product in bfloat16 in the process: if that has been, this has no
+    effect. A number that the user has set stays.
     """
     with _lock:
         if _CAPACITY in os.environ or _CAPACITY.replace("ONEDNN", "DNNL") in os.environ:

@@ -5,12 +5,12 @@ import torch
 from torch.nn import functional
 
 from skweight import _progress
-from skweight._engine.batches import advice_on_memory, sorted_batches, to_device
+from skweight._engine.batches import advice_on_memory
 from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
-from skweight._engine.prediction import SMALLER, max_tokens
+from skweight._engine.prediction import SMALLER, batches
 from skweight._engine.processes import world
-from skweight._engine.shortcuts import first_token
+from skweight._engine.shortcuts import first_token, narrow_stream
 
 
 @plain_torch()
@@ -66,11 +66,11 @@ def _inputs_of(layer, module, tokens, precision):
     dtype = resolve_precision(precision, device)
     features = np.empty((len(tokens), layer.in_features), dtype=np.float32)
     hook = layer.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-    quick = first_token(module)
+    quick = narrow_stream(first_token(module), dtype)
     try:
         with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            for rows in sorted_batches(tokens.lengths, max_tokens(device)):
-                quick(**{name: to_device(values, device) for name, values in tokens.batch(rows).items()})
+            for rows, inputs in batches(tokens, dtype, device):
+                quick(**inputs)
                 value = given.pop()
                 if value.shape != (len(rows), layer.in_features):
                     return None

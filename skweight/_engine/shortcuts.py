@@ -3,14 +3,15 @@
 - Only the embeddings of tokens that occur are trained (:func:`used_vocabulary`).
 - The last layer computes only what the head reads, the first token (:func:`first_token`).
 - On a CPU, dropout draws 16 random bits for a number where torch draws a double (:func:`quick_dropout`).
+- In bfloat16 on a CPU, what flows from layer to layer is in bfloat16 too (:func:`narrow_stream`).
 
-The first and the last are context managers that change a model for a while, which only training may do: it owns its
-model. The second, which prediction takes too, leaves the model as it is, for other threads may be using it; so does
-:func:`evaluating`. Models that
-a shortcut does not know are left alone.
+The first and the third are context managers that change a model for a while, which only training may do: it owns its
+model. The others, which prediction takes too, leave the model as it is, for other threads may be using it; so does
+:func:`evaluating`. Models that a shortcut does not know are left alone.
 """
 
 import copy
+import functools
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -196,6 +197,12 @@ def first_token(module):
         known(last)
     except AttributeError:  # a version of transformers that builds its layers in another way
         return module
+    return _with_part(module, last, _as(_first_token_layer, last, known))
+
+
+@functools.cache
+def _first_token_layer(kind, known):
+    """Make a class of layers like `kind` that compute the first token alone."""
 
     def forward(self, hidden_states, attention_mask=None, position_bias=None, **kwargs):
         parts = known(self)  # a copy of this layer has its own
@@ -210,9 +217,7 @@ def first_token(module):
         context = _attend(query, key, value, mask, parts.dropout.p if self.training else 0.0)
         return parts.finish(context.transpose(1, 2).flatten(2), first)
 
-    quick = copy.copy(last)
-    quick.forward = MethodType(forward, quick)
-    return _with_part(module, last, quick)
+    return type("FirstTokenLayer", (kind,), {"forward": forward})
 
 
 def evaluating(module):
@@ -229,6 +234,18 @@ def evaluating(module):
     return copies[module]
 
 
+def _as(make_class, part, argument):
+    """Copy of a part of a model that shares everything with it and is of a class ``make_class(its class, argument)``.
+
+    A `forward` that is set on the copy itself would refer to it, and such a circle keeps the parameters of a model that
+    nobody uses any more until the garbage collector comes by.
+    """
+    view = copy.copy(part)
+    vars(view).pop("forward", None)
+    view.__class__ = make_class(type(part), argument)
+    return view
+
+
 def _with_part(module, part, other):
     """Copy of a module that has `other` in place of `part`, wherever that is, and shares everything else with it."""
     if module is part:
@@ -239,6 +256,46 @@ def _with_part(module, part, other):
     view = copy.copy(module)
     view._modules = children
     return view
+
+
+# -- between the layers -----------------------------------------------------------------------------------------------
+
+
+def narrow_stream(module, dtype):
+    """Return the same model, whose layers hand on what they compute in `dtype`, for use under autocast.
+
+    The embeddings are in float32, and so is a sum of theirs and of what a layer adds. Autocast leaves such a sum as it
+    is, and every product casts it anew: three times for query, key and value alone. With embeddings in `dtype` all that
+    follows is in `dtype`, normalisations and activations included. Parameters and their gradients stay in float32.
+
+    Parameters
+    ----------
+    module : transformers.PreTrainedModel
+    dtype : torch.dtype
+        Of the autocast. float32 changes nothing, and neither does anything but a CPU: autocast on CUDA normalises in
+        float32, whatever comes in.
+
+    Returns
+    -------
+    view : transformers.PreTrainedModel
+        Shares all parameters with `module`.
+    """
+    if dtype == torch.float32 or module.config.model_type not in _LAYERS or module.device.type != "cpu":
+        return module
+    embeddings = getattr(module.base_model, "embeddings", None)
+    if embeddings is None:
+        return module
+    return _with_part(module, embeddings, _as(_narrow_embeddings, embeddings, dtype))
+
+
+@functools.cache
+def _narrow_embeddings(kind, dtype):
+    """Make a class of embeddings like `kind` that are handed on in `dtype`."""
+
+    def forward(self, *args, **kwargs):
+        return kind.forward(self, *args, **kwargs).to(dtype)
+
+    return type("NarrowEmbeddings", (kind,), {"forward": forward})
 
 
 # -- dropout ----------------------------------------------------------------------------------------------------------

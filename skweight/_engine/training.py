@@ -23,11 +23,11 @@ from skweight._engine.callbacks import make_callbacks, stopped_early
 from skweight._engine.checkpoints import Resuming, active, lacks_state, rng_state
 from skweight._engine.isolation import Draws, GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
-from skweight._engine.memory import bound_kernels, give_back
+from skweight._engine.memory import compiles_by_shape, give_back
 from skweight._engine.net_params import chosen_settings, own_optimizer
 from skweight._engine.prediction import check_finite
 from skweight._engine.processes import World, world
-from skweight._engine.shortcuts import first_token, quick_dropout, used_vocabulary
+from skweight._engine.shortcuts import first_token, narrow_stream, quick_dropout, used_vocabulary
 from skweight._rows.tokens import TokenizedTexts
 
 
@@ -107,12 +107,13 @@ class _TextNet(NeuralNetClassifier):
 
     def get_iterator(self, dataset, training=False):
         lengths = dataset.tokens.lengths
+        coarse = compiles_by_shape(self.dtype, torch.device(self.device))
         if training:
             # One weight per row: what it weighed when it was last trained on.
             self.weights_ = torch.zeros(len(dataset), dtype=torch.float32, device=self.device)
             self.n_done_ = 0  # batches of the epoch that were trained on before an interruption
-            return Batches(dataset, partial(self._draw_epoch, lengths), self.device, self.world)
-        return Batches(dataset, lambda: sorted_batches(lengths), self.device, World())
+            return Batches(dataset, partial(self._draw_epoch, lengths), self.device, self.world, coarse)
+        return Batches(dataset, lambda: sorted_batches(lengths), self.device, World(), coarse)
 
     def _draw_epoch(self, lengths):
         """Batches of an epoch, without those that were trained on before an interruption."""
@@ -260,8 +261,6 @@ def _train(module, criterion, data, parameters, seed, title, valid, step_weights
         **chosen_settings(parameters, device),
     }
     dtype = resolve_precision(parameters.precision, device)
-    if dtype == torch.bfloat16 and device.type == "cpu":
-        bound_kernels()
     # All processes draw the same batches, but each its own dropout masks.
     with ExitStack() as stack:
         stack.enter_context(advice_on_memory(_smaller(parameters)))
@@ -272,7 +271,7 @@ def _train(module, criterion, data, parameters, seed, title, valid, step_weights
             # Batches are padded with a token that need not occur in any text, nor be known to the embedding.
             stack.enter_context(used_vocabulary(module, np.concatenate([*every, [data.tokens.pad_id]])))
         net = _TextNet(
-            first_token(module),
+            narrow_stream(first_token(module), dtype),
             criterion=criterion,
             dtype=dtype,
             rng=np.random.RandomState(seed),

@@ -97,6 +97,6 @@ class Features:
         """Return these rows and those of `other` in one."""
         return Features(np.concatenate([self.values, other.values]))
 
-    def batch(self, rows):
-        """Return the arrays for the model: ``features`` of shape (len(rows), n_features)."""
+    def batch(self, rows, *, coarse=False):
+        """Return the arrays for the model: ``features`` of shape (len(rows), n_features), whatever `coarse` is."""
         return {"features": self.values[rows]}

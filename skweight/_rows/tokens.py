@@ -85,8 +85,15 @@ class TokenizedTexts:
             type_ids=None if self.type_ids is None else np.concatenate([self.type_ids, other.type_ids]),
         )
 
-    def batch(self, rows):
+    def batch(self, rows, *, coarse=False):
         """Arrays for the model: the texts `rows`, padded to the longest of them.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+        coarse : bool, default=False
+            Whether they are padded further, to one of few lengths: a multiple of 4, above 64 tokens of 8, above 128 of
+            16, and so on, but no further than the longest of all texts.
 
         Returns
         -------
@@ -95,7 +102,11 @@ class TokenizedTexts:
         """
         start = self.offsets[rows]
         length = self.offsets[np.asarray(rows) + 1] - start
-        position = np.arange(length.max())
+        longest = int(length.max())
+        if coarse:
+            step = max(4, 2 ** (longest.bit_length() - 4))
+            longest = min(-(-longest // step) * step, int(self.lengths.max()))
+        position = np.arange(longest)
         mask = position < length[:, None]
         # Padding positions may point past the end; they are overwritten below.
         index = np.minimum(start[:, None] + position, len(self.ids) - 1)

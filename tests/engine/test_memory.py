@@ -7,7 +7,9 @@ import sys
 import pytest
 from helpers import ROOT
 
+from skweight import OpinionPoolClassifier
 from skweight._engine import memory
+from skweight._rows.tokens import TokenizedTexts
 
 # Trains on texts of varied lengths again and again; prints the resident memory in MiB after each.
 FITS = """
@@ -67,4 +69,29 @@ def test_memory_does_not_grow_with_the_number_of_trainings(precision):
         check=True,
     )
     resident = [float(line) for line in done.stdout.split()]
-    assert resident[-1] < {"fp32": 1.05, "bf16": 1.25}[precision] * resident[3]
+    # Measured: 1.03 and 1.05. oneDNN keeps parts of what it compiles for ever, so bfloat16 grows with new shapes.
+    assert resident[-1] < {"fp32": 1.07, "bf16": 1.1}[precision] * resident[3]
+
+
+@pytest.fixture
+def lengths(monkeypatch):
+    """Lengths of all batches of texts that are made."""
+    seen, batch = [], TokenizedTexts.batch
+
+    def watched(self, rows, **kwargs):
+        inputs = batch(self, rows, **kwargs)
+        seen.append(inputs["input_ids"].shape[1])
+        return inputs
+
+    monkeypatch.setattr(TokenizedTexts, "batch", watched)
+    return seen
+
+
+@pytest.mark.parametrize(("precision", "few"), [("bf16", True), ("fp32", False)])
+def test_products_that_are_compiled_by_shape_see_few_of_them(precision, few, lengths, tiny_encoder):
+    X = [" ".join(["film"] * n) for n in range(1, 59)]
+    settings = {"max_epochs": 1, "batch_size": 1, "max_length": 64, "precision": precision, "random_state": 0}
+    clf = OpinionPoolClassifier(tiny_encoder, **settings)
+    real_X = [" ".join(["plot"] * n) for n in range(1, 9)]
+    clf.fit(X, [0, 1] * 29, real_X=real_X, real_y=[0, 1] * 4)  # experts, last layer, training
+    assert (len(set(lengths)) < 20) == few

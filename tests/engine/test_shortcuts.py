@@ -1,4 +1,6 @@
 import copy
+import gc
+import weakref
 from contextlib import nullcontext
 
 import numpy as np
@@ -14,7 +16,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 import skweight._engine.training
 from skweight import _engine
 from skweight._engine.loading import load_module, load_tokenizer
-from skweight._engine.shortcuts import _attend, _dropout, first_token, quick_dropout, used_vocabulary
+from skweight._engine.shortcuts import _attend, _dropout, first_token, narrow_stream, quick_dropout, used_vocabulary
 from skweight.baselines import CrossEntropyClassifier
 
 SIZES = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "pad_token_id": 1}
@@ -115,6 +117,97 @@ def test_prediction_and_training_take_the_shortcut(tiny_encoder, toy):
         CrossEntropyClassifier(tiny_encoder, **QUICK).fit(toy["X"], toy["y"])
     # Two epochs, where a backward pass is twice a forward pass, and two looks at the trained model's answers.
     assert training.get_total_flops() < 0.75 * (2 * 3 + 2) * plain.get_total_flops()
+
+
+# -- between the layers -----------------------------------------------------------------------------------------------
+
+
+class Products(TorchDispatchMode):
+    """Counts the casts of tensors with one entry per token, and keeps the types of what is normalised."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_casts, self.normalised = 0, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten._to_copy.default and args[0].ndim == 3:
+            self.n_casts += 1
+        if func is torch.ops.aten.native_layer_norm.default:
+            self.normalised.append(args[0].dtype)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("model_type", FIRST_TOKEN_READERS)
+def test_what_layers_hand_on_is_cast_once_in_bfloat16(model_type):
+    model, batch = random_model(model_type).train(), padded_batch()
+    plain, narrow = Products(), Products()
+    with torch.autocast("cpu", torch.bfloat16):
+        with plain:
+            expected = model(**batch).logits
+        with narrow:
+            view = narrow_stream(model, torch.bfloat16)
+            logits = view(**batch).logits
+    # ELECTRA with small embeddings projects them first: a product, which is in bfloat16 already.
+    assert (narrow.n_casts, plain.n_casts) == (1, 1 if model_type == "electra" else 8)
+    assert set(narrow.normalised[1:]) == {torch.bfloat16}  # the first is that of the embeddings
+    assert torch.allclose(logits.float(), expected.float(), atol=0.05)
+    logits.float().sum().backward()
+    assert {p.grad.dtype for p in model.parameters() if p.grad is not None} == {torch.float32}
+    assert not any("forward" in vars(part) for part in model.modules())
+
+
+@pytest.mark.parametrize("model_type", OTHERS)
+def test_what_layers_of_other_models_hand_on_is_left_alone(model_type):
+    model = random_model(model_type)
+    assert narrow_stream(model, torch.bfloat16) is model
+
+
+def test_float32_stays_float32():
+    model = random_model("bert")
+    assert narrow_stream(model, torch.float32) is model
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"), [("bf16", {torch.float32, torch.bfloat16}), ("fp32", {torch.float32})]
+)
+def test_training_and_the_passes_of_checkers_hand_on_bfloat16(precision, expected, tiny_encoder, toy, monkeypatch):
+    seen = set()
+    layer_norm = torch.nn.functional.layer_norm
+
+    def spy(x, *args, **kwargs):
+        seen.add(x.dtype)
+        return layer_norm(x, *args, **kwargs)
+
+    clf = CrossEntropyClassifier(tiny_encoder, **{**QUICK, "precision": precision})
+    monkeypatch.setattr(torch.nn.functional, "layer_norm", spy)
+    clf.fit(toy["X"], toy["y"])
+    assert seen == expected
+    seen.clear()
+    tokens = clf._encode_rows(toy["X"])
+    _engine.predict_logits(clf.module_, tokens, precision)
+    assert seen == expected
+    seen.clear()
+    _engine.embed(clf.module_.base_model, tokens, precision)
+    assert seen == expected
+    seen.clear()
+    clf.predict(toy["X"])
+    assert seen == {torch.float32}
+
+
+@pytest.mark.parametrize("shortcut", [first_token, lambda model: narrow_stream(model, torch.bfloat16)])
+def test_a_view_is_gone_as_soon_as_nobody_uses_it(shortcut):
+    """A circle of references would keep its parameters until the garbage collector comes by."""
+    model = random_model("bert")
+    gc.disable()
+    try:
+        gone = weakref.ref(shortcut(model))
+        assert gone() is None
+        module = copy.deepcopy(shortcut(model))
+        gone = weakref.ref(next(module.parameters()))
+        del module
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 # -- dropout ----------------------------------------------------------------------------------------------------------

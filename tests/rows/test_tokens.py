@@ -9,7 +9,7 @@ import pytest
 from helpers import WORDS, resident_megabytes
 from transformers import AutoTokenizer
 
-from skweight._rows.tokens import tokenize, warn_if_truncated, warn_if_unknown
+from skweight._rows.tokens import TokenizedTexts, tokenize, warn_if_truncated, warn_if_unknown
 from skweight.exceptions import SkweightWarning
 
 
@@ -192,6 +192,19 @@ def test_a_batch_of_the_longest_last_rows_does_not_run_past_the_end(tokenizer):
     tokens = tokenize(texts, tokenizer, 64, ())
     expected = padded([texts[2], texts[0], texts[2]], tokenizer)
     np.testing.assert_array_equal(tokens.batch([2, 0, 2])["input_ids"], expected["input_ids"])
+
+
+@pytest.mark.parametrize(
+    ("longest", "length"), [(3, 4), (4, 4), (5, 8), (61, 64), (64, 64), (65, 72), (127, 128), (129, 144), (300, 300)]
+)
+def test_a_coarse_batch_has_one_of_few_lengths_and_is_no_longer_than_the_longest_text(longest, length):
+    offsets = np.cumsum([0, longest, 1, 300])
+    tokens = TokenizedTexts(np.full(offsets[-1], 7), offsets, None, 0, True, False, None)
+    fine, coarse = tokens.batch(np.array([0, 1])), tokens.batch(np.array([0, 1]), coarse=True)
+    for name, values in coarse.items():
+        assert values.shape == (2, length)
+        np.testing.assert_array_equal(values[:, :longest], fine[name])
+        assert not values[:, longest:].any()  # padding, which the mask leaves out
 
 
 def test_a_batch_holds_type_ids_only_if_the_model_expects_them(tiny_encoder):
