@@ -22,9 +22,10 @@ from skweight.baselines import CrossEntropyClassifier
 
 def make_checker(budget, encoder, seed):
     """Make an unfitted checker: a regression on what the encoder says as it is, or a fine-tuned encoder."""
-    if budget == "frozen":
+    if budget.startswith("frozen"):
         features = FunctionTransformer(FrozenEncoder(encoder).features)
-        return make_pipeline(features, LogisticRegression(max_iter=500))
+        _, _, C = budget.partition(":")
+        return make_pipeline(features, LogisticRegression(C=float(C or 1), max_iter=1000))
     epochs, lr, batch_size = (*budget.split(":"), "16")[:3]
     settings = {"max_epochs": int(epochs), "lr": float(lr), "batch_size": int(batch_size)}
     return CrossEntropyClassifier(encoder, **settings, random_state=seed)
@@ -53,7 +54,7 @@ def main():
         "--budgets",
         nargs="+",
         default=["3:2e-4", "5:1e-4", "10:1e-4"],
-        help="EPOCHS:LR:BATCH_SIZE, or frozen",
+        help="EPOCHS:LR:BATCH_SIZE, or frozen:C",
     )
     parser.add_argument("--pool", type=int, default=1000, help="rows of real_pool.csv to score on, from the first")
     args = parse(parser)
