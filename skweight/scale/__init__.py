@@ -5,8 +5,7 @@ each file a sketch of its log ratios. A second pass adds the sketches up, and kn
 (:func:`weights`).
 """
 
-from skweight.scale._file import score_file
-from skweight.scale._score import Scored, score
+from skweight.scale._score import Scored, score, score_file
 from skweight.scale._scorer import Scorer
 from skweight.scale._sketch import Sketch
 from skweight.scale._weights import Weights, weights
