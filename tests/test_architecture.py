@@ -249,7 +249,8 @@ def test_the_sketch_needs_numpy_only():
 
 
 def test_only_the_command_line_uses_scale():
-    assert importers("skweight.scale") <= {*SCALE, "skweight._cli.score"}
+    commands = {"skweight._cli.predict", "skweight._cli.predictions_table", "skweight._cli.score"}
+    assert importers("skweight.scale") <= {*SCALE, *commands}
 
 
 def test_parameters_know_nothing_of_the_package():
