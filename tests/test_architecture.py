@@ -235,10 +235,12 @@ def test_scale_stands_on_weights_saved_models_and_the_reader_of_tables(module):
     assert uses(module) <= {*(f"skweight.{name}" for name in allowed), *reader, *SCALE}
 
 
-def test_scoring_a_file_knows_no_engine_and_only_one_module_knows_ray():
-    assert not WALKS["skweight.scale._file"].own() & {"skweight.scale._engines", "skweight.scale._score"}
+def test_work_on_a_file_knows_no_engine_and_no_kind_of_work_and_only_one_module_knows_ray():
+    assert uses("skweight.scale._file") & SCALE == set()
+    assert uses("skweight.scale._engines") & SCALE == {"skweight.scale._file"}
+    assert uses("skweight.scale._many") & SCALE == {"skweight.scale._engines", "skweight.scale._file"}
     assert importers("ray") == {"skweight.scale._engines"}
-    assert importers("skweight.scale._engines") == {"skweight.scale._score"}
+    assert importers("skweight.scale._engines") == {"skweight.scale._many"}
 
 
 def test_the_sketch_needs_numpy_only():
@@ -247,7 +249,8 @@ def test_the_sketch_needs_numpy_only():
 
 
 def test_only_the_command_line_uses_scale():
-    assert importers("skweight.scale") <= {*SCALE, "skweight._cli.score"}
+    commands = {"skweight._cli.predict", "skweight._cli.predictions_table", "skweight._cli.score"}
+    assert importers("skweight.scale") <= {*SCALE, *commands}
 
 
 def test_parameters_know_nothing_of_the_package():

@@ -62,6 +62,21 @@ def add_group_column(parser):
     )
 
 
+def add_engine(parser):
+    """Add what says who works on many files; :func:`engine_options` has what was given."""
+    parser.add_argument(
+        "--engine", choices=["local", "ray"], help="processes on this machine, or actors of Ray (default: local)"
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="how many (default: one for each processor)")
+    parser.add_argument("--threads", type=int, metavar="N", help="of each worker (default: 1)")
+
+
+def engine_options(args):
+    """Return the options that were given, as arguments of :func:`skweight.scale.score` and the like."""
+    options = {"engine": args.engine, "n_workers": args.workers, "threads": args.threads}
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def add_overwrite(parser):
     """Add the option that allows to replace."""
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run has written")

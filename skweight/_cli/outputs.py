@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+from skweight._cli.terminal import show
+
 _OURS = "skweight."  # how the names begin of files that only a saved model has
 
 
@@ -58,3 +60,9 @@ def check_writable(folder):
             folder.rmdir()
     except OSError as error:
         raise OSError(f"Cannot write into {folder}: {error.strerror}.") from error
+
+
+def show_written(done, folder):
+    """Say what a call over many files has left: a :class:`skweight.scale.Scored` or the like."""
+    found = f" ({done.n_found} of them were there)" if done.n_found else ""
+    show(f"{done.n_rows} rows in {len(done.files)} files in {folder}{found}")

@@ -1,13 +1,14 @@
-"""The command ``predict``: label the texts of a file of any size with a saved model."""
+"""The command ``predict``: label the texts of a file of any size, or of many files, with a saved model."""
 
+import glob
 import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 from skweight import _progress
-from skweight._cli.arguments import add_overwrite, add_tables
-from skweight._cli.outputs import check_new, check_writable, same_file
+from skweight._cli.arguments import add_engine, add_overwrite, add_tables, engine_options
+from skweight._cli.outputs import check_new, check_writable, same_file, show_written
 from skweight._cli.resume import describe, open_run_folder
 from skweight._cli.terminal import results_stream, show, visible
 from skweight._saved import load_model, text_columns
@@ -15,11 +16,24 @@ from skweight._saved import load_model, text_columns
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.add_argument("model", type=Path, metavar="DIR", help="folder that `fit --save` wrote")
-    parser.add_argument(
-        "texts", type=Path, metavar="INPUT", help="texts: CSV, TSV, JSON lines, JSON or Parquet, also gzipped"
+    parser.epilog = (
+        "Repeat a call that was interrupted: it goes on where it was. Several inputs, a folder or a pattern need --out "
+        "DIR, and give a Parquet file for each file."
     )
-    parser.add_argument("--out", type=Path, help="write here, .csv or .parquet, instead of to the screen as CSV")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="folder that `fit --save` wrote")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="texts: CSV, TSV, JSON lines, JSON or Parquet, also gzipped; one file, or several, folders and quoted "
+        'patterns, as "in/**/*.parquet"',
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE_OR_DIR",
+        help="of one file: write here, .csv or .parquet, instead of to the screen as CSV; of more: folder to write to",
+    )
     parser.add_argument(
         "--keep",
         action="append",
@@ -29,21 +43,75 @@ def add_arguments(parser):
     )
     parser.add_argument("--chunk-rows", type=int, default=10_000, help="rows in memory at a time")
     parser.add_argument(
-        "--restart", action="store_true", help="begin anew, not where an earlier run of the same command was stopped"
+        "--restart",
+        action="store_true",
+        help="of one file: begin anew, not where an earlier run of the same command was stopped",
     )
     parser.add_argument("--fill-missing", action="store_true", help="take a missing text for an empty one")
     add_overwrite(parser)
     add_tables(parser)
+    add_engine(parser.add_argument_group("several files"))
 
 
 def run(args):
-    """Predict a file into another one, or onto the screen."""
-    from skweight.datasets._input import Input  # slow to import, and --help must not wait for it
-
+    """Predict a file into another one or onto the screen, or many files into a folder."""
     if args.chunk_rows < 1:
         raise ValueError(f"--chunk-rows must be at least 1, got {args.chunk_rows}.")
+    if len(args.inputs) > 1 or _is_many(args.inputs[0]):
+        _predict_many(args)
+    else:
+        _predict_one(args, Path(args.inputs[0]))
+
+
+def _is_many(given):
+    """Whether an input is a folder or a pattern, even if it stands for one file."""
+    return os.path.isdir(given) or (glob.has_magic(given) and not os.path.exists(given))
+
+
+def _predict_many(args):
+    from skweight.datasets._input import COMMAND_LINE  # slow to import, and --help must not wait for it
+    from skweight.scale import predict
+
+    what = "Several inputs, a folder or a pattern"
+    if args.out is None:
+        raise ValueError(f"{what} are predicted into a folder: name it with --out.")
+    if not args.out.is_dir() and (args.out.exists() or args.out.suffix.lower() in (".csv", ".parquet")):
+        raise ValueError(f"{what} are predicted into a folder, and --out {args.out} names a file.")
+    if args.restart:
+        raise ValueError(
+            "--restart is for one file. Without it, files that are finished stay, and --overwrite replaces those that "
+            "were made of something else; to begin anew, write to another folder."
+        )
+    predicted = predict(
+        args.inputs,
+        args.out,
+        args.model,
+        text=args.text_column,
+        keep=args.keep,
+        **engine_options(args),
+        batch_rows=args.chunk_rows,
+        fill_missing=args.fill_missing,
+        raw=args.raw,
+        encoding=args.encoding,
+        overwrite=args.overwrite,
+        verbose=1,
+        _options=COMMAND_LINE,
+    )
+    show_written(predicted, args.out)
+    for label, n_rows in predicted.n_of_class.items():
+        show(f"  {label}: {n_rows} rows")
+
+
+def _predict_one(args, path):
+    from skweight.datasets._input import Input  # slow to import, and --help must not wait for it
+
+    if engine_options(args):
+        raise ValueError(
+            "--engine, --workers and --threads are for several files: name several inputs, a folder or a pattern, and "
+            "a folder with --out."
+        )
     how = {"raw": args.raw, "encoding": args.encoding, "fill": args.fill_missing}
-    source = Input(args.texts, args.text_column, args.keep, remembered=text_columns(args.model), **how)
+    source = Input(path, args.text_column, args.keep, remembered=text_columns(args.model), **how)
     if args.out is None:
         _write_csv(results_stream(), source, load_model(args.model), args.chunk_rows)
     else:

@@ -5,6 +5,7 @@ import shutil
 from skweight.datasets._formulas import defuse
 from skweight.datasets._parquet import import_pyarrow
 from skweight.datasets._writer import csv_writer
+from skweight.scale._predictor import prediction_columns, prediction_fields, prediction_names
 
 
 class CsvOutput:
@@ -23,7 +24,8 @@ class CsvOutput:
     def __init__(self, source, classes, shown=str):
         self.classes = classes
         self._spell = shown if source.raw else lambda cell: shown(defuse(cell))
-        self.header = list(map(self._spell, _header(source, classes)))
+        names = source.output_names(prediction_names(classes, source.keep))
+        self.header = list(map(self._spell, names))
         if source.schema is not None:
             pa = import_pyarrow()
             for name in source.keep:
@@ -64,14 +66,8 @@ class ParquetOutput:
     suffix = ".parquet"
 
     def __init__(self, source, classes):
-        pa = import_pyarrow()
-        self.labels = pa.array(classes)
-        types = [
-            *(pa.string() if source.schema is None else source.schema.field(name).type for name in source.keep),
-            self.labels.type,
-            *[pa.float64()] * len(classes),
-        ]
-        self.schema = pa.schema(list(zip(_header(source, classes), types, strict=True)))
+        self.classes = classes
+        self.schema = source.output_schema(prediction_fields(classes, source.keep))
 
     def open(self, path):
         return open(path, "wb")
@@ -79,7 +75,7 @@ class ParquetOutput:
     def write(self, file, chunk, proba):
         """Write the rows of a chunk."""
         pa = import_pyarrow()
-        columns = [*chunk.kept, self.labels.take(pa.array(proba.argmax(axis=1))), *proba.T]
+        columns = [*chunk.kept, *prediction_columns(self.classes, proba)]
         self._write(file, [pa.table(columns, schema=self.schema)])
 
     def join(self, file, parts):
@@ -106,15 +102,6 @@ def output_class(path):
     if path.suffix.lower() not in kinds:
         raise ValueError(f"{path}: expected a name that ends in .csv or .parquet.")
     return kinds[path.suffix.lower()]
-
-
-def _header(source, classes):
-    label = "predicted_label" if "label" in source.keep else "label"  # gold and predicted labels stand side by side
-    added = [label, *(f"p({name})" for name in classes)]
-    double = [name for name in source.keep if name in added or source.keep.count(name) > 1]
-    if double:
-        raise ValueError(f"The output would have two columns {double[0]!r}; do not keep that one.")
-    return [*source.keep, *added]
 
 
 def _strings(column):

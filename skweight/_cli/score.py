@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from skweight._cli.arguments import add_config, add_overwrite, add_tables
+from skweight._cli.arguments import add_config, add_engine, add_overwrite, add_tables, engine_options
 from skweight._cli.config import Several
+from skweight._cli.outputs import show_written
 from skweight._cli.terminal import show
 
 
@@ -27,11 +28,7 @@ def add_arguments(parser):
         metavar="COLUMN",
         help="column of the inputs to copy into the scores; once for each column",
     )
-    parser.add_argument(
-        "--engine", choices=["local", "ray"], default="local", help="processes on this machine, or actors of Ray"
-    )
-    parser.add_argument("--workers", type=int, metavar="N", help="how many (default: one for each processor)")
-    parser.add_argument("--threads", type=int, default=1, help="of each worker")
+    add_engine(parser)
     parser.add_argument("--batch-rows", type=int, default=8192, help="rows of a file in memory at a time")
     parser.add_argument("--fill-missing", action="store_true", help="take a missing text for an empty one")
     add_overwrite(parser)
@@ -52,9 +49,7 @@ def run(args):
         text=args.text_column,
         label=args.label_column,
         keep=args.keep or (),
-        engine=args.engine,
-        n_workers=args.workers,
-        threads=args.threads,
+        **engine_options(args),
         batch_rows=args.batch_rows,
         fill_missing=args.fill_missing,
         raw=args.raw,
@@ -63,8 +58,7 @@ def run(args):
         verbose=1,
         _options=COMMAND_LINE,
     )
-    found = f" ({scored.n_found} of them were there)" if scored.n_found else ""
-    show(f"{scored.n_rows} rows in {len(scored.files)} files in {args.out}{found}")
+    show_written(scored, args.out)
     weighted = weights(args.out)
     show(f"mean weight {weighted.mean:.4g}, effective sample size {weighted.effective_sample_size:.0f}")
     for label, of_class in weighted.by_class().items():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from skweight._rows.values import name_rows
 from skweight.datasets._columns import Columns, check_columns
+from skweight.datasets._parquet import import_pyarrow
 from skweight.datasets._tables import open_table
 
 
@@ -17,10 +18,11 @@ class Options:
     keep: str
     encoding: str
     fill: str
+    overwrite: str
 
 
-COMMAND_LINE = Options("--text-column", "--label-column", "--keep", "--encoding ", "--fill-missing")
-PYTHON = Options("text=", "label=", "keep=", "encoding=", "fill_missing=True")
+COMMAND_LINE = Options("--text-column", "--label-column", "--keep", "--encoding ", "--fill-missing", "--overwrite")
+PYTHON = Options("text=", "label=", "keep=", "encoding=", "fill_missing=True", "overwrite=True")
 
 
 @dataclass
@@ -125,6 +127,29 @@ class Input:
                     kept,
                 )
                 first += len(texts[0])
+
+    def output_names(self, added):
+        """Name the columns of an output: those that are kept, then those that are added. Each must be there once."""
+        if double := [name for name in self.keep if name in added or self.keep.count(name) > 1]:
+            raise ValueError(f"The output would have two columns {double[0]!r}; do not keep that one.")
+        return [*self.keep, *added]
+
+    def output_schema(self, added):
+        """Tell the data types of an output in Parquet. What is kept from a file without data types is text.
+
+        Parameters
+        ----------
+        added : list of (str, pyarrow.DataType)
+            Columns beside those that are kept.
+
+        Returns
+        -------
+        schema : pyarrow.Schema
+        """
+        pa = import_pyarrow()
+        kept = [pa.string() if self.schema is None else self.schema.field(name).type for name in self.keep]
+        names = self.output_names([name for name, _ in added])
+        return pa.schema(list(zip(names, [*kept, *(of for _, of in added)], strict=True)))
 
     def _open(self):
         how = {"raw": self.raw, "encoding": self.encoding, "encoding_option": self._options.encoding}

@@ -1,4 +1,4 @@
-"""Who does the work: processes on this machine, or actors of Ray. Both score whole files, and load models once."""
+"""Who does the work: processes on this machine, or actors of Ray. Both work on whole files, and load models once."""
 
 import multiprocessing
 import os
@@ -12,13 +12,13 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from skweight.exceptions import SkweightWarning
-from skweight.scale._file import score_file
+from skweight.scale._file import work_on
 
 ATTEMPTS = 3  # at a file whose worker ends; whatever kills a worker for one file may kill every one
 
 
 class Done:
-    """A file that was scored.
+    """A file that is finished.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Done:
 
 
 class Failed:
-    """A file that cannot be scored, or with `fatal` no file at all."""
+    """A file that cannot be worked on, or with `fatal` no file at all."""
 
     def __init__(self, reason, *, fatal=False):
         self.reason = reason
@@ -48,7 +48,7 @@ class Died:
 
 
 def run(engine, jobs, n_workers, told):
-    """Let workers score files; a file whose worker ends is given to another one.
+    """Let workers work on files; a file whose worker ends is given to another one.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def run(engine, jobs, n_workers, told):
     Returns
     -------
     failed : dict of (Path, Path) to str
-        Why a file could not be scored.
+        Why a file could not be finished.
     """
     waiting, deaths = deque(jobs), _Deaths(n_workers)
     busy: dict[Any, tuple] = {}
@@ -83,7 +83,7 @@ def run(engine, jobs, n_workers, told):
                     if deaths.may_try_again(job, outcome.reason):
                         waiting.append(job)  # behind the others: it may be the file's fault
                     else:
-                        failed[job] = f"{ATTEMPTS} workers have ended while they scored it ({outcome.reason})."
+                        failed[job] = f"{ATTEMPTS} workers have ended while they worked on it ({outcome.reason})."
                     continue
                 idle.append(worker)
                 if isinstance(outcome, Done):
@@ -108,7 +108,7 @@ class _Deaths:
         self._of: Counter[tuple] = Counter()
 
     def forget(self):
-        """Begin a new row, as a file has been scored: workers as such can do it, and only much more tells otherwise."""
+        """Begin a new row, as a file was finished: workers as such can do it, and only much more tells otherwise."""
         self._in_a_row = 0
         self._most = max(self._most, 30)
 
@@ -118,7 +118,7 @@ class _Deaths:
         self._in_a_row += 1
         if self._in_a_row >= self._most:
             raise RuntimeError(
-                f"{self._in_a_row} workers in a row have ended before they had scored a file ({reason}). Is there "
+                f"{self._in_a_row} workers in a row have ended before they had finished a file ({reason}). Is there "
                 'enough memory? A script must make this call under `if __name__ == "__main__":`.'
             )
         return self._of[job] < ATTEMPTS
@@ -127,7 +127,7 @@ class _Deaths:
 # -- inside a worker --------------------------------------------------------------------------------------------------
 
 
-def prepare(scorer, threads):
+def prepare(work, threads):
     """Load the models in a process of its own, and take no more than its share of the processor.
 
     Returns
@@ -138,21 +138,21 @@ def prepare(scorer, threads):
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        scorer.load()
+        work.load()
     except Exception as error:
         return Failed(_spell(error), fatal=True)
     threadpool_limits(threads)
-    if torch := sys.modules.get("torch"):  # a checker need not have loaded it
+    if torch := sys.modules.get("torch"):  # a model need not have loaded it
         torch.set_num_threads(threads)
     return None
 
 
-def attempt(scorer, settings, path, out):
-    """Score a file; return what has come of it, whatever that is."""
+def attempt(work, settings, path, out):
+    """Work on a file; return what has come of it, whatever that is."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            n_rows = score_file(path, out, scorer, **settings).n_rows
+            n_rows = work_on(path, out, work, settings).n_rows
         except Exception as error:
             return Failed(_spell(error))
     said: dict[str, str] = {}
@@ -174,8 +174,8 @@ def _spell(error):
 class Local:
     """Processes on this machine. They begin anew ("spawn"): threads and a GPU in use do not survive a fork."""
 
-    def __init__(self, scorer, settings, threads):
-        self._args = scorer, settings, threads
+    def __init__(self, work, settings, threads):
+        self._args = work, settings, threads
         self._context = multiprocessing.get_context("spawn")
 
     def start(self):
@@ -195,9 +195,9 @@ class Local:
 
 
 class _Process:
-    def __init__(self, context, scorer, settings, threads):
+    def __init__(self, context, work, settings, threads):
         self.connection, its_end = context.Pipe()
-        self.process = context.Process(target=_serve, args=(its_end, scorer, settings, threads), daemon=True)
+        self.process = context.Process(target=_serve, args=(its_end, work, settings, threads), daemon=True)
         self.process.start()
         its_end.close()  # only then does the end of the process end the connection
 
@@ -213,16 +213,16 @@ class _Process:
             return Died(f"exit code {self.process.exitcode}")
 
 
-def _serve(connection, scorer, settings, threads):
+def _serve(connection, work, settings, threads):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    failed = prepare(scorer, threads)
+    failed = prepare(work, threads)
     while True:
         try:
             job = connection.recv()
         except EOFError:
             return
-        connection.send(failed or attempt(scorer, settings, *job))
+        connection.send(failed or attempt(work, settings, *job))
 
 
 def _end_with_parent():
@@ -240,10 +240,10 @@ class Ray:
     Restarts are this module's own: Ray would restart an actor, but not count how often one file has ended it.
     """
 
-    def __init__(self, scorer, settings, threads, options):
+    def __init__(self, work, settings, threads, options):
         ray = import_ray()
         self._ray = ray
-        self._args = ray.put((scorer, settings)), threads
+        self._args = ray.put((work, settings)), threads
         self._actor = ray.remote(_Actor).options(**{"num_cpus": threads, "max_restarts": 0, **(options or {})})
 
     def start(self):
@@ -277,11 +277,11 @@ class _Handle:
 
 class _Actor:
     def __init__(self, given, threads):
-        self.scorer, self.settings = given
-        self.failed = prepare(self.scorer, threads)
+        self.work, self.settings = given
+        self.failed = prepare(self.work, threads)
 
     def attempt(self, path, out):
-        return self.failed or attempt(self.scorer, self.settings, path, out)
+        return self.failed or attempt(self.work, self.settings, path, out)
 
 
 def import_ray():

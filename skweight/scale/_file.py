@@ -1,108 +1,91 @@
-"""One file is scored: the unit of work of every engine, and a function that needs none."""
+"""One file is worked on, into one file that is finished or not there: the unit of every engine."""
 
 import json
 import os
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from skweight._complete import complete
-from skweight.datasets._input import PYTHON, Input, file_state
+from skweight.datasets._input import PYTHON, Input, Options, file_state
 from skweight.datasets._parquet import import_pyarrow
-from skweight.scale._sketch import Sketch
 
 _KEY = b"skweight.scale"
+_HELD = {"sketch": "scores", "counts": "predictions"}  # in an output with such a summary
 UNFINISHED = ".unfinished"
 
 
-def score_file(
-    path,
-    out,
-    scorer,
-    *,
-    keep=(),
-    batch_rows=8192,
-    fill_missing=False,
-    raw=False,
-    encoding=None,
-    overwrite=False,
-    _options=PYTHON,
-):
-    r"""Score the rows of one file, unless that is done.
+@dataclass(frozen=True)
+class Settings:
+    """How the files of a call are read and written; :func:`skweight.scale.score_file` describes the arguments."""
+
+    keep: Sequence[str]
+    batch_rows: int
+    fill_missing: bool
+    raw: bool
+    encoding: str | None
+    overwrite: bool
+    options: Options = PYTHON
+
+    def __post_init__(self):
+        if self.batch_rows < 1:
+            raise ValueError(f"batch_rows must be at least 1, got {self.batch_rows}.")
+
+    def describe(self):
+        """Describe what rows depend on."""
+        return {
+            "kept columns": list(self.keep),
+            "batch_rows": self.batch_rows,
+            "fill_missing": self.fill_missing,
+            "raw": self.raw,
+            "encoding": self.encoding,
+        }
+
+
+def work_on(path, out, work, settings):
+    """Work on the rows of one file, unless that is done.
 
     Parameters
     ----------
     path : str or path
-        CSV, TSV, JSON lines, JSON or Parquet, also gzipped.
     out : str or path
-        Parquet file to write. It has the rows of the input in their order: the columns of `keep`, ``quality``,
-        ``diversity`` (if there is such a checker) and ``log_ratio``, in float32. In its metadata are what it was made
-        of, and the :class:`Sketch` of its log ratios. It is there when it is whole, and not before.
-    scorer : Scorer
-    keep : sequence of str, default=()
-        Columns of the input to copy.
-    batch_rows : int, default=8192
-        Rows in memory at a time, and predicted at a time: with another number the last bits of probabilities differ.
-    fill_missing : bool, default=False
-        Whether a missing text is taken for an empty one.
-    raw, encoding
-        As for :func:`skweight.datasets.load_csv`.
-    overwrite : bool, default=False
-        Whether an output that was made of something else is replaced.
+        Parquet file to write. It is there when it is whole, and not before; in its metadata are what it was made of,
+        and the summary of its rows.
+    work : Work
+    settings : Settings
 
     Returns
     -------
-    sketch : Sketch
-        Of the file's log ratios, newly made or found.
-
-    Raises
-    ------
-    FileExistsError
-        If `out` is there and was made of something else: other models, columns or settings, another version of
-        skweight, or an input of another size or time. The message says which.
-    ValueError
-        If the input cannot be read, or changes meanwhile.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from sklearn.feature_extraction.text import TfidfVectorizer
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from skweight.scale import Scorer, score_file
-    >>> checker = make_pipeline(TfidfVectorizer(), LogisticRegression())
-    >>> checker = checker.fit(["warm", "funny", "dull", "poor"], ["good", "good", "bad", "bad"])
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "rows.csv").write_text("text,label\nwarm and funny,good\ndull,good\n")
-    >>> score_file(folder / "rows.csv", folder / "scores.parquet", Scorer(checker)).n_rows
-    2
+    summary : object
+        Of the file's rows, newly made or found.
     """
     path, out = Path(path), Path(out)
-    how = {"keep": keep, "batch_rows": batch_rows, "fill_missing": fill_missing, "raw": raw, "encoding": encoding}
-    made_of = {**describe(scorer, **how), **file_state(path)}
-    if found := find_finished(out, made_of, overwrite=overwrite):
+    made_of = {**describe(work, settings), **file_state(path)}
+    if (found := find_finished(out, made_of, work, settings)) is not None:
         return found
     source = Input(
         path,
-        scorer.text,
-        keep,
-        label=scorer.label,
-        raw=raw,
-        encoding=encoding,
-        fill=fill_missing,
-        options=_options,
+        work.text,
+        settings.keep,
+        label=work.label,
+        remembered=work._remembered,
+        raw=settings.raw,
+        encoding=settings.encoding,
+        fill=settings.fill_missing,
+        options=settings.options,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     # Of each attempt its own: two that meet each write a whole file, and the later one stays.
     unfinished = out.with_name(f".{out.name}.{uuid.uuid4().hex}{UNFINISHED}")
     try:
         with _naming(out), complete(out, unfinished):
-            sketch = _write(source, unfinished, scorer, made_of, batch_rows)
+            summary = _write(source, unfinished, work, made_of, settings.batch_rows)
             if {**made_of, **file_state(path)} != made_of:
-                raise ValueError(f"{path} has changed while it was being read. Score it again.")
+                raise ValueError(f"{path} has changed while it was being read. Repeat the call.")
     finally:
         unfinished.unlink(missing_ok=True)
-    return sketch
+    return summary
 
 
 def _naming(out):
@@ -111,78 +94,68 @@ def _naming(out):
     return naming(out)
 
 
-def _write(source, unfinished, scorer, made_of, batch_rows):
+def _write(source, unfinished, work, made_of, batch_rows):
     pa = import_pyarrow()
     import pyarrow.parquet
 
-    schema = _schema(source, scorer)
-    sketch = Sketch()
+    schema = source.output_schema(work._added(source.keep))
+    summary = work._summary()
     with pyarrow.parquet.ParquetWriter(unfinished, schema) as writer:
         for chunk in source.chunks(batch_rows):
-            scores = scorer.scores(chunk.texts, chunk.labels)
-            sketch += Sketch.of(scores["log_ratio"], scorer.class_names(chunk.labels))
-            writer.write_table(pa.table([*chunk.kept, *scores.values()], schema=schema))
-        note = {"made of": made_of, "sketch": sketch.to_dict()}
+            added, of_chunk = work._do(chunk)
+            summary += of_chunk
+            writer.write_table(pa.table([*chunk.kept, *added], schema=schema))
+        note = {"made of": made_of, work._summary.key: summary.to_dict()}
         writer.add_key_value_metadata({_KEY: json.dumps(note, separators=(",", ":"))})
-    return sketch
-
-
-def _schema(source, scorer):
-    pa = import_pyarrow()
-    added = ["quality", *([] if scorer.diversity is None else ["diversity"]), "log_ratio"]
-    if double := [name for name in source.keep if name in added or source.keep.count(name) > 1]:
-        raise ValueError(f"The output would have two columns {double[0]!r}; do not keep that one.")
-    of = {name: pa.string() if source.schema is None else source.schema.field(name).type for name in source.keep}
-    return pa.schema([*of.items(), *((name, pa.float32()) for name in added)])
+    return summary
 
 
 # -- what a finished file says of itself ------------------------------------------------------------------------------
 
 
-def describe(scorer, *, keep, batch_rows, fill_missing, raw, encoding):
-    """Describe what scores depend on, but for the input."""
-    if batch_rows < 1:
-        raise ValueError(f"batch_rows must be at least 1, got {batch_rows}.")
-    return {
-        **scorer.describe(),
-        "kept columns": list(keep),
-        "batch_rows": batch_rows,
-        "fill_missing": fill_missing,
-        "raw": raw,
-        "encoding": encoding,
-    }
+def describe(work, settings):
+    """Describe what outputs depend on, but for the input."""
+    return {**work.describe(), **settings.describe()}
 
 
-def find_finished(out, made_of, *, overwrite):
-    """Return the sketch of an output that was made of the same; None if there is none, or one to replace.
+def find_finished(out, made_of, work, settings):
+    """Return the summary of an output that was made of the same; None if there is none, or one to replace.
 
     Raises
     ------
     FileExistsError
-        If there is another one, unless `overwrite`.
+        If there is another one, unless it may be overwritten.
     """
     if not os.path.lexists(out):
         return None
     note = _read_note(out)
     if note is not None and note["made of"] == made_of:
-        return Sketch.from_dict(note["sketch"])
-    if overwrite:
+        return work._summary.from_dict(note[work._summary.key])
+    if settings.overwrite:
         return None
+    way_out = settings.options.overwrite
     if note is None:
-        raise FileExistsError(f"{out} is there and was not written by skweight.scale. Move it, or pass overwrite=True.")
-    before = note["made of"]
-    changes = [f"{key}: {before.get(key)} → {now}" for key, now in made_of.items() if before.get(key) != now]
+        raise FileExistsError(f"{out} is there and was not written by skweight.scale. Move it, or pass {way_out}.")
+    before = {"what it holds": _held(note), **note["made of"]}
+    now = {"what it holds": _HELD[work._summary.key], **made_of}
+    changes = [f"{key}: {before.get(key)} → {value}" for key, value in now.items() if before.get(key) != value]
     raise FileExistsError(
-        f"{out} was made of something else ({'; '.join(changes)}). Write to another folder, or pass overwrite=True."
+        f"{out} was made of something else ({'; '.join(changes)}). Write to another folder, or pass {way_out}."
     )
 
 
-def read_finished(out):
-    """Return what an output was made of, and the sketch of its log ratios."""
+def read_finished(out, summary):
+    """Return what an output was made of, and the summary of its rows, which must be of the class `summary`."""
     note = _read_note(out)
     if note is None:
         raise ValueError(f"{out} was not written by skweight.scale.")
-    return note["made of"], Sketch.from_dict(note["sketch"])
+    if summary.key not in note:
+        raise ValueError(f"{out} holds {_held(note)}, and no {_HELD[summary.key]}.")
+    return note["made of"], summary.from_dict(note[summary.key])
+
+
+def _held(note):
+    return next(held for key, held in _HELD.items() if key in note)
 
 
 def _read_note(path):

@@ -1,22 +1,12 @@
-"""Any number of files are scored: what there is to do, who does it, and what is there afterwards."""
+"""Files are scored: one, or any number of them."""
 
-import glob
-import logging
-import os
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from skweight import _progress
-from skweight.datasets._input import PYTHON, file_state
+from skweight.datasets._input import PYTHON
 from skweight.exceptions import warn
-from skweight.scale._engines import Local, Ray, import_ray, run
-from skweight.scale._file import UNFINISHED, describe, find_finished, read_finished
+from skweight.scale._file import Settings, work_on
+from skweight.scale._many import work_on_all
 from skweight.scale._scorer import Scorer
-
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -113,158 +103,88 @@ def score(
     SkweightWarning
         SKW060 if rows have no known ratio. Warnings of the workers come once for each code.
     """
-    if engine not in ("local", "ray"):
-        raise ValueError(f"engine must be 'local' or 'ray', got {engine!r}.")
-    if threads < 1 or (n_workers is not None and n_workers < 1):
-        raise ValueError(f"n_workers and threads must be at least 1, got {n_workers!r} and {threads!r}.")
-    out = Path(out)
-    scorer = Scorer(quality, diversity, text=text, label=label)
-    how = {"keep": list(keep), "batch_rows": batch_rows, "fill_missing": fill_missing, "raw": raw, "encoding": encoding}
-    jobs = _jobs(inputs, out)
-    out.mkdir(parents=True, exist_ok=True)
-    with _alone(out):
-        description = describe(scorer, **how)
-        found = [
-            find_finished(target, {**description, **file_state(path)}, overwrite=overwrite) is not None
-            for path, target in jobs
-        ]
-        todo = [job for job, is_done in zip(jobs, found, strict=True) if not is_done]
-        settings = {**how, "overwrite": overwrite, "_options": _options}
-        if todo:
-            with _started(engine, scorer, settings, threads, ray_options, n_workers) as (started, n_workers):
-                failed = _run(started, todo, min(n_workers, len(todo)), verbose)
-            if failed:
-                raise ValueError(_spell(failed, len(jobs)))
-    return _summary(jobs, sum(found))
-
-
-# -- what there is to do ----------------------------------------------------------------------------------------------
-
-
-def _jobs(inputs, out):
-    """Pairs of an input and its output."""
-    given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    jobs: dict[Path, Path] = {}  # by output
-    for each in given:
-        base, paths = _expand(os.path.expanduser(each))
-        if not paths:
-            raise FileNotFoundError(f"{each}: there are no such files.")
-        for path in paths:
-            name = path.relative_to(base)
-            target = out / (name if name.suffix == ".parquet" else name.with_name(f"{name.name}.parquet"))
-            if jobs.setdefault(target, path) != path:
-                raise ValueError(f"{jobs[target]} and {path} would both be written to {target}. Score them apart.")
-            if out.resolve() in path.resolve().parents:
-                raise ValueError(f"{path}, an input, lies in {out}, where the scores go. Write somewhere else.")
-    return [(path, target) for target, path in jobs.items()]
-
-
-def _expand(given):
-    """Files that one input stands for, and the folder that their names in the output are relative to."""
-    path = Path(given)
-    if path.is_dir():
-        return path, _visible(path.rglob("*"), path)
-    if path.exists() or not glob.has_magic(given):
-        return path.parent, [path] if path.exists() else []
-    parts = path.parts
-    base = Path(*parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
-    return base, _visible(map(Path, glob.glob(given, recursive=True)), base)
-
-
-def _visible(paths, base):
-    """Files that are not hidden, sorted. A name that begins with an underscore is hidden for Spark and its like."""
-    return sorted(
-        path for path in paths if path.is_file() and not any(p[0] in "._" for p in path.relative_to(base).parts)
+    files, sketch, n_found = work_on_all(
+        inputs,
+        out,
+        Scorer(quality, diversity, text=text, label=label),
+        Settings(list(keep), batch_rows, fill_missing, raw, encoding, overwrite, _options),
+        engine=engine,
+        n_workers=n_workers,
+        threads=threads,
+        ray_options=ray_options,
+        verbose=verbose,
     )
-
-
-@contextmanager
-def _alone(out):
-    """Keep other calls out of the folder, and remove what workers that were killed have left there."""
-    lock = FileLock(out / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RuntimeError(f"Another process is at work in {out}.") from error
-    try:
-        _clear(out)
-        yield
-    finally:
-        _clear(out)
-        lock.release()
-
-
-def _clear(out):
-    for path in out.rglob(f".*{UNFINISHED}"):
-        path.unlink(missing_ok=True)
-
-
-# -- who does it ------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _started(engine, scorer, settings, threads, ray_options, n_workers):
-    """Yield an engine, and how many workers it should have."""
-    if engine == "local":
-        n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        yield Local(scorer, settings, threads), n_workers or max(n_cpus // threads, 1)
-        return
-    ray = import_ray()
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        local = {} if n_workers is None else {"num_cpus": n_workers * threads}
-        own = {} if "RAY_ADDRESS" in os.environ else {**local, "include_dashboard": False}
-        ray.init(log_to_driver=False, logging_level=logging.WARNING, **own)
-    try:
-        n_cpus = int(ray.cluster_resources().get("CPU", 1))
-        yield Ray(scorer, settings, threads, ray_options), n_workers or max(n_cpus // threads, 1)
-    finally:
-        if is_ours:
-            ray.shutdown()
-
-
-def _run(engine, jobs, n_workers, verbose):
-    """Score files; return those that failed, and give the warnings of the workers, once for each code."""
-    sizes = {job: job[0].stat().st_size for job in jobs}
-    n_done = n_rows = 0
-    said: dict[str, str] = {}
-    with _progress.shown({"scoring": sum(sizes.values())}, enabled=bool(verbose)), _progress.stage("scoring"):
-
-        def told(job, done):
-            nonlocal n_done, n_rows
-            n_done, n_rows = n_done + 1, n_rows + done.n_rows
-            for code, message in done.said.items():
-                said.setdefault(code, f"{message} In {job[0]}, perhaps in other files too.")
-            _progress.advance(sizes[job])
-            if (progress := _progress.current()) is not None:
-                progress.note(file=f"{n_done}/{len(jobs)}", rows=n_rows)
-                progress.say()
-
-        failed = run(engine, jobs, n_workers, told)
-    for message in said.values():
-        warn(message)
-    return failed
-
-
-# -- what is there afterwards -----------------------------------------------------------------------------------------
-
-
-def _summary(jobs, n_found):
-    files = [target for _, target in jobs]
-    n_rows = n_unknown = 0
-    for path in files:
-        sketch = read_finished(path)[1]
-        n_rows, n_unknown = n_rows + sketch.n_rows, n_unknown + sketch.n_unknown
-    if n_unknown:
-        what = "All" if n_unknown == n_rows else f"{n_unknown} of"
+    if sketch.n_unknown:
+        what = "All" if sketch.n_unknown == sketch.n_rows else f"{sketch.n_unknown} of"
         warn(
-            f"SKW060: {what} {n_rows} rows have a label that is missing or no class of the checkers; their ratio is "
-            "not known, and they get the neutral weight 1."
+            f"SKW060: {what} {sketch.n_rows} rows have a label that is missing or no class of the checkers; their "
+            "ratio is not known, and they get the neutral weight 1."
         )
-    return Scored(files, n_rows, n_unknown, n_found)
+    return Scored(files, sketch.n_rows, sketch.n_unknown, n_found)
 
 
-def _spell(failed, n_jobs):
-    shown = [f"{path}: {reason.removeprefix(f'{path}: ')}" for (path, _), reason in list(failed.items())[:3]]
-    more = f" And {len(failed) - 3} more." if len(failed) > 3 else ""
-    return f"{len(failed)} of {n_jobs} files could not be scored; the others are. {' '.join(shown)}{more}"
+def score_file(
+    path,
+    out,
+    scorer,
+    *,
+    keep=(),
+    batch_rows=8192,
+    fill_missing=False,
+    raw=False,
+    encoding=None,
+    overwrite=False,
+    _options=PYTHON,
+):
+    r"""Score the rows of one file, unless that is done.
+
+    Parameters
+    ----------
+    path : str or path
+        CSV, TSV, JSON lines, JSON or Parquet, also gzipped.
+    out : str or path
+        Parquet file to write. It has the rows of the input in their order: the columns of `keep`, ``quality``,
+        ``diversity`` (if there is such a checker) and ``log_ratio``, in float32. In its metadata are what it was made
+        of, and the :class:`Sketch` of its log ratios. It is there when it is whole, and not before.
+    scorer : Scorer
+    keep : sequence of str, default=()
+        Columns of the input to copy.
+    batch_rows : int, default=8192
+        Rows in memory at a time, and predicted at a time: with another number the last bits of probabilities differ.
+    fill_missing : bool, default=False
+        Whether a missing text is taken for an empty one.
+    raw, encoding
+        As for :func:`skweight.datasets.load_csv`.
+    overwrite : bool, default=False
+        Whether an output that was made of something else is replaced.
+
+    Returns
+    -------
+    sketch : Sketch
+        Of the file's log ratios, newly made or found.
+
+    Raises
+    ------
+    FileExistsError
+        If `out` is there and was made of something else: other models, columns or settings, another version of
+        skweight, or an input of another size or time. The message says which.
+    ValueError
+        If the input cannot be read, or changes meanwhile.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skweight.scale import Scorer, score_file
+    >>> checker = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    >>> checker = checker.fit(["warm", "funny", "dull", "poor"], ["good", "good", "bad", "bad"])
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "rows.csv").write_text("text,label\nwarm and funny,good\ndull,good\n")
+    >>> score_file(folder / "rows.csv", folder / "scores.parquet", Scorer(checker)).n_rows
+    2
+    """
+    settings = Settings(list(keep), batch_rows, fill_missing, raw, encoding, overwrite, _options)
+    return work_on(path, out, scorer, settings)

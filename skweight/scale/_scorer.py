@@ -1,22 +1,20 @@
 """Two checkers that are asked about batches of rows: what every engine and every pipeline calls."""
 
-import importlib.metadata
-import os
-import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skweight._saved import load_model, model_digest
-from skweight._weights import class_proba, log_ratios
+from skweight._weights import log_ratios
 from skweight.datasets._columns import Columns
+from skweight.datasets._parquet import import_pyarrow
+from skweight.scale._sketch import Sketch
+from skweight.scale._work import Work
 
 _NAMES = ("quality", "diversity", "log_ratio")
 
 
-class Scorer:
+class Scorer(Work):
     """Adds to batches of labelled rows what the checkers say of each row.
 
     A callable object for the pipelines of others, such as ``ds.map_batches(Scorer, fn_constructor_args=["quality/"],
@@ -51,13 +49,14 @@ class Scorer:
     ['text', 'label', 'quality', 'log_ratio']
     """
 
+    _doing = "scoring"
+    _summary = Sketch
+
     def __init__(self, quality, diversity=None, *, text=None, label="label"):
+        super().__init__({"quality checker": quality, "diversity checker": diversity}, text)
         self.quality = quality
         self.diversity = diversity
-        self.text = text
         self.label = label
-        self._loaded: dict[str, Any] | None = None
-        self._digests: dict[str, str] | None = None
 
     def __call__(self, batch):
         """Add the columns ``quality``, ``diversity`` (if there is such a checker) and ``log_ratio``, all float32.
@@ -94,21 +93,10 @@ class Scorer:
         scores : dict of str to ndarray of shape (n_rows,), float32
             By the name of the column.
         """
-        proba = {name: _own_proba(model, name, texts, labels) for name, model in self._models().items()}
+        own = {name.split()[0]: self._own_proba(name, texts, labels) for name in self.load()}
         with np.errstate(under="ignore"):
-            scores = {name: own.astype(np.float32) for name, own in proba.items()}
-        return scores | {"log_ratio": log_ratios(proba["quality"], proba.get("diversity")).astype(np.float32)}
-
-    def class_names(self, labels):
-        """Names of the quality checker's classes that the labels stand for, None for those that are no class of it."""
-        classes = self._models()["quality"].classes_
-        known = _columns_of(classes)
-        names = [str(name) for name in np.asarray(classes).tolist()]
-        return [None if (i := known.get(label)) is None else names[i] for label in labels]
-
-    def load(self):
-        """Load the models now, and not at the first batch."""
-        self._models()
+            scores = {name: proba.astype(np.float32) for name, proba in own.items()}
+        return scores | {"log_ratio": log_ratios(own["quality"], own.get("diversity")).astype(np.float32)}
 
     def describe(self):
         """Describe what the scores depend on, without loading a model.
@@ -117,63 +105,31 @@ class Scorer:
         -------
         description : dict
         """
-        if self._digests is None:  # once, and then known to every copy
-            self._digests = {name: _digest(model) for name, model in self._given().items()}
-        return {
-            "quality checker": self._digests["quality"],
-            "diversity checker": self._digests.get("diversity"),
-            "text column": self.text if self.text is None or isinstance(self.text, str) else list(self.text),
-            "label column": self.label,
-            "skweight": importlib.metadata.version("skweight"),
-        }
+        return {**super().describe(), "label column": self.label}
 
-    def _given(self):
-        given = {"quality": self.quality, "diversity": self.diversity}
-        return {name: model for name, model in given.items() if model is not None}
+    def _added(self, keep):
+        """Names of the scores, and their data type in Parquet."""
+        pa = import_pyarrow()
+        return [(name, pa.float32()) for name in _NAMES if name != "diversity" or self.diversity is not None]
 
-    def _models(self):
-        if self._loaded is None:
-            given = self._given()
-            loaded = {name: load_model(model) if _is_folder(model) else model for name, model in given.items()}
-            for name, digest in (self._digests or {}).items():
-                if _is_folder(model := given[name]) and _digest(model) != digest:
-                    raise ValueError(f"{model}, the {name} checker, has changed since the work began. Begin anew.")
-            self._loaded = loaded
-        return self._loaded
+    def _do(self, chunk):
+        """Scores of some rows of a file, and the sketch of their log ratios."""
+        scores = self.scores(chunk.texts, chunk.labels)
+        return list(scores.values()), Sketch.of(scores["log_ratio"], self._class_names(chunk.labels))
 
-    def __getstate__(self):
-        return {**vars(self), "_loaded": None}
+    def _own_proba(self, name, texts, labels):
+        """Probability of each row's own label, NaN where it is missing or no class of the model."""
+        proba = self._proba(name, texts)
+        known = _columns_of(self.load()[name].classes_)
+        columns = np.array([known.get(label, -1) for label in labels], dtype=np.intp)
+        return np.where(columns >= 0, proba[np.arange(len(texts)), columns], np.nan)
 
-
-def _is_folder(model):
-    return isinstance(model, str | os.PathLike)
-
-
-def _digest(model):
-    if not _is_folder(model):
-        from skweight._storage.cache import code_fingerprint, content_digest
-
-        try:
-            return content_digest((code_fingerprint(model), model))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise TypeError(
-                f"The checker {type(model).__name__} cannot be pickled, so that it can neither be told from others nor "
-                f"be sent to a worker ({str(error)[:200]}). Define its class and functions in a module."
-            ) from error
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder, expected one that save_pretrained wrote.")
-    return model_digest(folder)
-
-
-def _own_proba(model, name, texts, labels):
-    """Probability of each row's own label, NaN where it is missing or no class of the model."""
-    if not len(texts):  # of which many a classifier knows nothing to say
-        return np.empty(0)
-    known = _columns_of(model.classes_)
-    columns = np.array([known.get(label, -1) for label in labels], dtype=np.intp)
-    proba = class_proba(model, texts, model.classes_, name=f"{name} checker")
-    return np.where(columns >= 0, proba[np.arange(len(texts)), columns], np.nan)
+    def _class_names(self, labels):
+        """Names of the quality checker's classes that the labels stand for, None for those that are no class of it."""
+        classes = self.load()["quality checker"].classes_
+        known = _columns_of(classes)
+        names = [str(name) for name in np.asarray(classes).tolist()]
+        return [None if (i := known.get(label)) is None else names[i] for label in labels]
 
 
 def _columns_of(classes):

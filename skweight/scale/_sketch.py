@@ -1,6 +1,7 @@
 """What is known of the log ratios of any number of rows, in a few kilobytes."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,6 +34,8 @@ class Sketch:
     >>> parts.n_rows
     3
     """
+
+    key: ClassVar[str] = "sketch"
 
     classes: dict = field(default_factory=dict)
     n_unknown: int = 0

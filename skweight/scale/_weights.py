@@ -186,7 +186,7 @@ def _merged(files):
     """Sketch of the rows of all files."""
     sketch, common = Sketch(), None
     for path in files:
-        made_of, own = read_finished(path)
+        made_of, own = read_finished(path, Sketch)
         settings = {key: value for key, value in made_of.items() if key not in _OF_ONE_FILE}
         if common is not None and settings != common:
             changed = [key for key in settings if settings[key] != common.get(key)]

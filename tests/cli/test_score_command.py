@@ -34,7 +34,7 @@ def test_files_are_scored_and_one_with_another_column_is_named_with_the_option_f
 ):
     (rows / "2.csv").write_text("text,stars\na good film,fresh\n")
     message = refused(score("--workers", "2", "--keep", "label", "--batch-rows", "4"))
-    assert message.startswith("1 of 3 files could not be scored; the others are.")
+    assert message.startswith("1 of 3 files could not be finished; the others are.")
     assert message.endswith("perhaps --label-column stars.")
     scorer, how = Scorer(text_model), {"keep": ["label"], "batch_rows": 4}
     for name in ("0.parquet", "1.parquet"):

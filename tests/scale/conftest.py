@@ -1,3 +1,6 @@
+import os
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +15,15 @@ def text_model(text_classifier, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     text_classifier.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def ray_session(monkeypatch):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # for the checkers of these tests
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    yield ray
+    ray.shutdown()
 
 
 @pytest.fixture

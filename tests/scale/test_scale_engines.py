@@ -15,7 +15,7 @@ from scale_checkers import LetterChecker, MortalChecker, WaitingChecker, Warning
 
 from skweight.exceptions import SkweightWarning
 from skweight.scale import Scorer, score, score_file, weights
-from skweight.scale._score import _jobs
+from skweight.scale._many import _jobs
 
 
 def expected_of(folder, tmp_path, quality, diversity=None, **how):
@@ -63,15 +63,6 @@ def mortal(tmp_path):
     return make
 
 
-@pytest.fixture
-def ray_session(monkeypatch):
-    ray = pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # for the checkers of these tests
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield ray
-    ray.shutdown()
-
-
 def check_against_one_process(folder, tmp_path, checkers, **how):
     """Score with two workers, and compare with this process to the last bit."""
     scored = score(folder, tmp_path / "out", **checkers, n_workers=2, keep=["id"], batch_rows=4, **how)
@@ -114,8 +105,8 @@ def test_actors_of_ray_of_which_one_is_killed_give_the_bits_of_this_process(
 def test_a_file_that_kills_every_worker_is_given_up_and_the_others_are_scored(write_files, mortal, tmp_path):
     folder = write_files(3, file0="a fatal film")
     checker = mortal(5)
-    said = r"in/0\.parquet: 3 workers have ended while they scored it \(exit code -9\)\."
-    with pytest.raises(ValueError, match=rf"^1 of 3 files could not be scored; the others are\. .*{said}"):
+    said = r"in/0\.parquet: 3 workers have ended while they worked on it \(exit code -9\)\."
+    with pytest.raises(ValueError, match=rf"^1 of 3 files could not be finished; the others are\. .*{said}"):
         score(folder, tmp_path / "out", quality=checker, n_workers=1)
     assert len(list(checker.lives.iterdir())) == 2
     assert list(tables_of(tmp_path / "out")) == ["1.parquet", "2.parquet"]
@@ -162,7 +153,7 @@ def test_what_is_finished_needs_no_worker_and_other_settings_are_refused_before_
 def test_a_file_with_an_error_is_named_after_the_others_are_scored(write_files, tmp_path):
     folder = write_files(1)
     (folder / "1.csv").write_text('text,label\n"a good film,fresh\n')
-    with pytest.raises(ValueError, match=r"^1 of 2 files could not be scored; the others are\. .*in/1\.csv: the row"):
+    with pytest.raises(ValueError, match=r"^1 of 2 files could not be finished; the others are\. .*in/1\.csv: the row"):
         score(folder, tmp_path / "out", quality=LetterChecker(), n_workers=1)
     assert list(tables_of(tmp_path / "out")) == ["0.parquet"]
 
@@ -220,7 +211,7 @@ def test_two_inputs_with_one_output_and_inputs_among_outputs_are_refused(tmp_pat
         ValueError, match=r"^in/a\.parquet and in/deep/a\.parquet would both be written to o/a\.parquet"
     ):
         score(["in/a.parquet", "in/deep/a.parquet"], "o", quality=LetterChecker())
-    with pytest.raises(ValueError, match=r"^in/deep/a\.parquet, an input, lies in in/deep, where the scores go"):
+    with pytest.raises(ValueError, match=r"^in/deep/a\.parquet, an input, lies in in/deep, where the outputs go"):
         score("in", "in/deep", quality=LetterChecker())
     for nothing in ("nothing", "in/*.json", "in/nothing.csv"):
         with pytest.raises(FileNotFoundError, match=r": there are no such files"):

@@ -101,11 +101,11 @@ def test_an_empty_batch_gets_empty_columns(text_model):
 
 
 def test_a_model_is_loaded_once_and_is_no_part_of_a_copy(text_model, monkeypatch):
-    from skweight.scale import _scorer
+    from skweight.scale import _work
 
     loaded = []
-    load = _scorer.load_model
-    monkeypatch.setattr(_scorer, "load_model", lambda folder: loaded.append(folder) or load(folder))
+    load = _work.load_model
+    monkeypatch.setattr(_work, "load_model", lambda folder: loaded.append(folder) or load(folder))
     scorer = Scorer(text_model)
     assert len(pickle.dumps(scorer)) < 1000
     rows = {"text": ["a good film"], "label": ["fresh"]}
@@ -146,7 +146,7 @@ def test_a_checker_that_cannot_be_pickled_is_refused_with_a_way_out():
     class Local(LetterChecker):
         pass
 
-    with pytest.raises(TypeError, match=r"^The checker Local cannot be pickled.* Define its class and functions in a"):
+    with pytest.raises(TypeError, match=r"^The classifier Local cannot be pickled.* Define its class and functions"):
         Scorer(Local()).describe()
 
 
