@@ -90,15 +90,14 @@ def bare(models, paths, barrier, rates):
     import torch
 
     torch.set_num_threads(1)
-    scorer = Scorer(*models)
-    scorer.load()
+    loaded = Scorer(*models).load().values()
     texts = [pq.read_table(path)["text"].to_pylist() for path in paths]
-    for model in scorer._models().values():
+    for model in loaded:
         model.predict_proba(texts[0][:64])
     barrier.wait()
     started = time.perf_counter()
     for batch in texts:
-        for model in scorer._models().values():
+        for model in loaded:
             for first in range(0, len(batch), 8192):
                 model.predict_proba(batch[first : first + 8192])
     rates.put(sum(map(len, texts)) / (time.perf_counter() - started))
