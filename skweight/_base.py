@@ -333,7 +333,8 @@ class BaseTextClassifier(BasePredictor):
     def _warn_if_one_class(self, data, module, most=200):
         """Warn if rows of every class are predicted as one; `most` of them cost no more than a fiftieth of a fit."""
         rows = few_of_each_class(data.synthetic.target, most)
-        predicted = np.unique(_engine.predict_logits(module, data.synthetic.tokens.take(rows)).argmax(axis=1))
+        logits = _engine.predict_logits(module, data.synthetic.tokens.take(rows), self.precision)
+        predicted = np.unique(logits.argmax(axis=1))
         if len(predicted) == 1:
             warn(
                 f"SKW045: {len(rows)} training rows of {len(data.classes)} classes are all predicted as "

@@ -29,7 +29,7 @@ from skweight.exceptions import warn
 
 # What the default quality checker trains with: a few hundred rows need larger steps, and more of them, than thousands.
 # benchmarks/weights/quality_checker.py compares budgets.
-QUALITY_CHECKER_BUDGET = {"max_epochs": 10, "batch_size": 16, "lr": 1e-4}
+QUALITY_CHECKER_BUDGET = {"max_epochs": 10, "batch_size": 32, "lr": 2e-4}
 
 
 def fast_checker(passthrough):

@@ -119,11 +119,11 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize(("encoder", "lr"), [("some/encoder", 1e-4), ("passthrough", "auto")])
+@pytest.mark.parametrize(("encoder", "lr"), [("some/encoder", 2e-4), ("passthrough", "auto")])
 def test_the_default_quality_checker_computes_as_the_classifier_does_and_trains_in_its_own_way(encoder, lr):
     checker = DIMPClassifier(**OWN | {"encoder": encoder})._default_checkers()["quality_checker"]
     same = {name: OWN[name] for name in ("max_length", "device", "precision", "compile", "verbose")}
-    budget = {"max_epochs": 10, "batch_size": 16, "lr": lr}
+    budget = {"max_epochs": 10, "batch_size": 32, "lr": lr}
     assert checker.get_params() == CrossEntropyClassifier(encoder, **same, **budget).get_params()
 
 

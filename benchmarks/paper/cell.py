@@ -15,9 +15,8 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score
 
-from benchmarks.common import draw, encoder_name, load_pool, take
+from benchmarks.common import STUDIED_CHECKER, draw, encoder_name, load_pool, take
 from benchmarks.paper.configuration import settings
-from skweight._checkers import QUALITY_CHECKER_BUDGET
 from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import load_task
 
@@ -52,7 +51,7 @@ class Cell:
     @property
     def quality_settings(self):
         """Training parameters of the quality checker."""
-        return self.training | ({} if self.args.preset == "paper" else QUALITY_CHECKER_BUDGET)
+        return self.training | ({} if self.args.preset == "paper" else STUDIED_CHECKER)
 
     @cached_property
     def quality_checker(self):

@@ -9,13 +9,12 @@ budget, which is in epochs, a checker on few rows is also one of few steps.
 
 import copy
 
-from benchmarks.common import parse
+from benchmarks.common import STUDIED_CHECKER, parse
 from benchmarks.paper.cell import Cell
 from benchmarks.paper.configuration import configuration
 from benchmarks.paper.grid import places, run_cell, study_parser
 from benchmarks.paper.lines import Lines
 from benchmarks.paper.methods import METHODS
-from skweight._checkers import QUALITY_CHECKER_BUDGET
 
 STUDY = {"study": "checker size"}
 
@@ -44,7 +43,7 @@ def run_shares(given, lines, seed, task, synthetic):
                 continue  # the same
             cell = kind(args, task, synthetic, seed)
             config = configuration(args, task, synthetic, None, seed, **STUDY, share=share, budget=budget)
-            config["quality_checker"] = {name: cell.quality_settings[name] for name in QUALITY_CHECKER_BUDGET}
+            config["quality_checker"] = {name: cell.quality_settings[name] for name in STUDIED_CHECKER}
             run_cell(lines, lambda cell=cell: cell, config, methods)
 
 

@@ -1,7 +1,6 @@
 """What a run depends on."""
 
-from benchmarks.common import encoder_name
-from skweight._checkers import QUALITY_CHECKER_BUDGET
+from benchmarks.common import STUDIED_CHECKER, encoder_name
 
 # "paper": the published configuration (its gradient clipping is the default here, its weights are neither clipped nor
 # normalised, which is the default too), for the checkers as well. "default": what the estimators do without arguments.
@@ -30,6 +29,6 @@ def configuration(args, task, synthetic, method, seed, **more):
         "scored": args.scored,
         "preset": args.preset,
         "settings": settings(args),
-        "quality_checker": settings(args) if args.preset == "paper" else QUALITY_CHECKER_BUDGET,
+        "quality_checker": settings(args) if args.preset == "paper" else STUDIED_CHECKER,
         **more,
     }

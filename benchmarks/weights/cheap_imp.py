@@ -18,10 +18,10 @@ import numpy as np
 from scipy.stats import spearmanr
 from skorch.callbacks import Callback
 
-from benchmarks.common import json_lines, mean_and_deviation, new_parser, parse, shallow, table
+from benchmarks.common import STUDIED_CHECKER, json_lines, mean_and_deviation, new_parser, parse, shallow, table
 from benchmarks.paper.noise import noisy_rows, response
 from skweight import importance_weights, label_proba
-from skweight._checkers import QUALITY_CHECKER_BUDGET, fast_checker
+from skweight._checkers import fast_checker
 from skweight.baselines import CrossEntropyClassifier
 from skweight.datasets import load_csv
 
@@ -91,7 +91,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, json_lines(args.json) as write:
         for seed in range(args.seeds):
             X, y, kind = noisy_rows(args.data, args.unrelated, args.rows, seed)
-            checker = CrossEntropyClassifier(args.encoder, **QUALITY_CHECKER_BUDGET, random_state=seed)
+            checker = CrossEntropyClassifier(args.encoder, **STUDIED_CHECKER, random_state=seed)
             quality, full = label_proba(checker.fit(real_X, real_y), X, y), None
             for name, proba, seconds in diversity(args, seed, X, y, folder):
                 full = proba if full is None else full

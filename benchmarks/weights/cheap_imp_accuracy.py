@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from benchmarks.common import (
+    STUDIED_CHECKER,
     add_training,
     draw,
     json_lines,
@@ -26,7 +27,6 @@ from benchmarks.common import (
     table,
 )
 from skweight import IMPClassifier
-from skweight._checkers import QUALITY_CHECKER_BUDGET
 from skweight.baselines import CrossEntropyClassifier
 
 
@@ -53,7 +53,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, json_lines(args.json) as write:
         for seed in range(args.seeds):
             task, X, y = load(args, seed)
-            quality = CrossEntropyClassifier(args.encoder, **QUALITY_CHECKER_BUDGET, random_state=seed)
+            quality = CrossEntropyClassifier(args.encoder, **STUDIED_CHECKER, random_state=seed)
             quality = FrozenEstimator(quality.fit(task.real_X, task.real_y))
             for name, diversity in checkers(args, seed, folder).items():
                 clf = IMPClassifier(

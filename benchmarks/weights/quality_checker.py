@@ -53,9 +53,10 @@ def main():
     parser.add_argument(
         "--budgets",
         nargs="+",
-        default=["3:2e-4", "5:1e-4", "10:1e-4"],
+        default=["10:1e-4:16", "10:2e-4:32", "frozen"],
         help="EPOCHS:LR:BATCH_SIZE, or frozen:C",
     )
+    parser.add_argument("--real", type=int, help="real rows to fit the checker on, from the first; all by default")
     parser.add_argument("--pool", type=int, default=1000, help="rows of real_pool.csv to score on, from the first")
     args = parse(parser)
     pool = [given[: args.pool] for given in load_pool(args.data)]
@@ -67,7 +68,8 @@ def main():
         diversity = CrossEntropyClassifier(args.encoder, **training).fit(X, y)
         plain.append(diversity.score(*pool))
         for budget in args.budgets:
-            checker = make_checker(budget, args.encoder, seed).fit(task.real_X, task.real_y)
+            real = [given[: args.real] for given in (task.real_X, task.real_y)]
+            checker = make_checker(budget, args.encoder, seed).fit(*real)
             scores[budget].append(scores_of(checker, diversity, args, training, (X, y), pool))
             print(f"seed {seed} {budget}: {np.round(scores[budget][-1], 3)}", flush=True)
     print(f"\n{task_name(args)}, {len(X)} synthetic rows, {args.seeds} seeds; ", end="")
