@@ -1,6 +1,7 @@
 """What a text classifier does once it is fitted: predict, save and load."""
 
 import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,10 @@ class BasePredictor(TrainingParameters, ClassifierMixin, BaseEstimator):
             Finite. Columns in the order of ``classes_``.
         """
         return self._predict_rows(X, self._predict_log_proba_of_tokens)
+
+    def _predict_proba_in(self, X, precision):
+        """As :meth:`predict_proba`, in another precision: weights need no more, and there may be very many of them."""
+        return self._predict_rows(X, partial(self._predict_proba_of_tokens, precision=precision))
 
     def _predict_rows(self, X, predict_tokens):
         check_is_fitted(self)

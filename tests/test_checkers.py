@@ -182,10 +182,10 @@ def test_checker_on_another_length_reads_texts_not_tokens(tiny_encoder, toy):
     np.testing.assert_array_equal(clf.quality_proba_, expected)
 
 
-def test_default_quality_checker_trains_for_more_and_smaller_steps_than_the_classifier():
+def test_default_quality_checker_trains_for_more_epochs_than_the_classifier():
     X = np.random.RandomState(0).randn(40, 2)
     clf = DIMPClassifier("passthrough", max_epochs=2, random_state=0).fit(X, X[:, 0] > 0, real_X=X[:20] + 1, real_y=Y20)
-    assert (clf.quality_checker_.n_iter_, clf.quality_checker_.batch_size) == (10, 16)
+    assert (clf.quality_checker_.n_iter_, clf.n_iter_) == (10, 2)
 
 
 def test_default_diversity_checker_needs_no_real_rows_whatever_the_classifier_does_with_them():

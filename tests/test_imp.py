@@ -25,7 +25,8 @@ def test_weights_see_wrong_labels_and_training_on_them_is_better_on_real_text(mi
     X, y, swapped = themes["X"], themes["y"], themes["swapped"]
     real = {"real_X": themes["real_X"], "real_y": themes["real_y"]}
     plain = CrossEntropyClassifier(minilm, **training).fit(X, y)
-    dimp = DIMPClassifier(minilm, **training).set_params(quality_checker__max_epochs=5, quality_checker__lr=3e-4)
+    budget = {"max_epochs": 5, "lr": 3e-4, "batch_size": 16}
+    dimp = DIMPClassifier(minilm, **training).set_params(**{f"quality_checker__{k}": v for k, v in budget.items()})
     dimp.fit(X, y, **real)
     checkers = {
         "quality_checker": FrozenEstimator(dimp.quality_checker_),

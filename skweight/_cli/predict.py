@@ -107,8 +107,8 @@ def _predict_one(args, path):
 
     if engine_options(args):
         raise ValueError(
-            "--engine, --workers and --threads are for several files: name several inputs, a folder or a pattern, and "
-            "a folder with --out."
+            "--engine, --workers, --threads and --precision are for several files: name several inputs, a folder or a "
+            "pattern, and a folder with --out."
         )
     how = {"raw": args.raw, "encoding": args.encoding, "fill": args.fill_missing}
     source = Input(path, args.text_column, args.keep, remembered=text_columns(args.model), **how)

@@ -36,6 +36,7 @@ def predict(
     model,
     *,
     text=None,
+    precision="fp32",
     keep=(),
     engine="local",
     n_workers=None,
@@ -68,6 +69,8 @@ def predict(
     text : str or sequence of str, default=None
         Column of the text, or the two columns of a pair. None takes those that a saved model was fitted on in files, if
         an input has them, or else ``text``, or ``text_a`` and ``text_b``.
+    precision : {"fp32", "auto", "bf16", "fp16"}, default="fp32"
+        As of a :class:`Scorer`.
     keep, batch_rows, fill_missing, raw, encoding
         As for :func:`score_file`.
     engine, n_workers, threads, ray_options, verbose
@@ -111,7 +114,7 @@ def predict(
     files, counts, n_found = work_on_all(
         inputs,
         out,
-        Predictor(model, text=text),
+        Predictor(model, text=text, precision=precision),
         Settings(list(keep), batch_rows, fill_missing, raw, encoding, overwrite, _options),
         engine=engine,
         n_workers=n_workers,

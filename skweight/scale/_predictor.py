@@ -48,13 +48,15 @@ class Predictor(Work):
     text : str or sequence of str, default=None
         Column of the text, or the two columns of a pair. None takes those that a saved model was fitted on in files, if
         an input has them, or else ``text``, or ``text_a`` and ``text_b``.
+    precision : {"fp32", "auto", "bf16", "fp16"}, default="fp32"
+        As of a :class:`Scorer`.
     """
 
     _doing = "predicting"
     _summary = Counts
 
-    def __init__(self, model, *, text=None):
-        super().__init__({"model": model}, text)
+    def __init__(self, model, *, text=None, precision="fp32"):
+        super().__init__({"model": model}, text, precision)
         self._remembered = text_columns(Path(model).expanduser()) if is_folder(model) else []
 
     def _added(self, keep):

@@ -39,6 +39,7 @@ def score(
     diversity=None,
     text=None,
     label="label",
+    precision="fp32",
     keep=(),
     engine="local",
     n_workers=None,
@@ -67,7 +68,7 @@ def score(
         Folder for the scores. The file of ``in/a/b.csv`` is ``a/b.csv.parquet``, relative to the folder or to the part
         of the pattern before the first wildcard; :func:`score_file` says what it holds. It must not lie inside the
         inputs.
-    quality, diversity, text, label
+    quality, diversity, text, label, precision
         As for :class:`Scorer`.
     keep, batch_rows, fill_missing, raw, encoding
         As for :func:`score_file`.
@@ -106,7 +107,7 @@ def score(
     files, sketch, n_found = work_on_all(
         inputs,
         out,
-        Scorer(quality, diversity, text=text, label=label),
+        Scorer(quality, diversity, text=text, label=label, precision=precision),
         Settings(list(keep), batch_rows, fill_missing, raw, encoding, overwrite, _options),
         engine=engine,
         n_workers=n_workers,

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from skweight._saved import load_model, model_digest
 from skweight._weights import class_proba
+
+_PRECISIONS = ("fp32", "auto", "bf16", "fp16")
 
 
 class Work:
@@ -33,6 +36,8 @@ class Work:
         By their names in messages. None where there is none.
     text : str, sequence of str or None
         As for :class:`skweight.datasets._columns.Columns`.
+    precision : {"fp32", "auto", "bf16", "fp16"}
+        What the encoders of saved classifiers compute in. Other models have no say in it.
 
     Attributes
     ----------
@@ -45,8 +50,11 @@ class Work:
     label: str | None = None
     _remembered: Any = ()
 
-    def __init__(self, models, text):
+    def __init__(self, models, text, precision):
+        if precision not in _PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(map(repr, _PRECISIONS))}, got {precision!r}.")
         self.text = text
+        self.precision = precision
         self._models = models
         self._loaded: dict[str, Any] | None = None
         self._digests: dict[str, str | None] | None = None
@@ -78,6 +86,7 @@ class Work:
             self._digests = {name: None if model is None else _digest(model) for name, model in self._models.items()}
         return {
             **self._digests,
+            "precision": self.precision,
             "text column": self.text if self.text is None or isinstance(self.text, str) else list(self.text),
             "skweight": importlib.metadata.version("skweight"),
         }
@@ -87,7 +96,12 @@ class Work:
         model = self.load()[name]
         if not len(texts):  # of which many a classifier knows nothing to say
             return np.empty((0, len(model.classes_)))
-        return class_proba(model, texts, model.classes_, name=name)
+        predict = getattr(model, "_predict_proba_in", None)
+        if self.precision != "fp32" and predict is not None:
+            predict = partial(predict, precision=self.precision)
+        else:
+            predict = None
+        return class_proba(model, texts, model.classes_, predict_proba=predict, name=name)
 
     def __getstate__(self):
         return {**vars(self), "_loaded": None}

@@ -9,6 +9,8 @@ from skweight.datasets._input import COMMAND_LINE
 from skweight.scale._file import Settings, work_on
 from skweight.scale._predictor import Predictor
 
+MANY = "--engine, --workers, --threads and --precision are for several files: name"
+
 
 @pytest.fixture
 def rows(tmp_path, texts):
@@ -98,9 +100,10 @@ def test_predictions_made_of_something_else_are_not_replaced_without_being_asked
         (["in"], ["--out", "in/0.parquet"], "Several inputs, a folder or a pattern are predicted into a folder, and "),
         (["in"], ["--out", "out", "--restart"], "--restart is for one file. Without it, files that are finished stay,"),
         (["in/no*.csv"], ["--out", "out"], "in/no*.csv: there are no such files."),
-        (["in/0.parquet"], ["--engine", "ray"], "--engine, --workers and --threads are for several files: name"),
-        (["in/0.parquet"], ["--out", "out.csv", "--workers", "2"], "--engine, --workers and --threads are for several"),
-        (["in/0.parquet"], ["--threads", "0"], "--engine, --workers and --threads are for several files: name"),
+        (["in/0.parquet"], ["--engine", "ray"], MANY),
+        (["in/0.parquet"], ["--out", "out.csv", "--workers", "2"], MANY),
+        (["in/0.parquet"], ["--precision", "bf16"], MANY),
+        (["in/0.parquet"], ["--threads", "0"], MANY),
         (["in"], ["--out", "out", "--workers", "0"], "n_workers and threads must be at least 1, got 0 and 1."),
     ],
     ids=str,

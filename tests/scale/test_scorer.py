@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from skweight import importance_weights, label_proba
 from skweight._base import BaseTextClassifier
+from skweight._engine.prediction import predict_logits
 from skweight.exceptions import IntegrityError
 from skweight.scale import Scorer
 
@@ -53,6 +54,24 @@ def test_the_ratio_is_that_of_both_checkers_on_the_rows_own_labels(text_model, t
     weights = importance_weights(quality, diversity)
     np.testing.assert_allclose(np.exp(scored["log_ratio"]), weights, rtol=1e-6)
     assert weights.std() > 1e-3
+
+
+def test_saved_encoders_compute_in_the_precision_that_is_asked_for(text_model, toy):
+    rows = {"text": toy["X"], "label": toy["y"]}
+    words = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(toy["X"], toy["y"])
+    exact, rough = (Scorer(text_model, words, precision=precision)(rows) for precision in ("fp32", "bf16"))
+    np.testing.assert_array_equal(rough["diversity"], exact["diversity"])
+    assert 1e-5 < np.abs(rough["quality"] - exact["quality"]).max() < 2e-2
+    clf = BaseTextClassifier.from_pretrained(text_model)
+    logits = predict_logits(clf.module_, clf._encode_rows(toy["X"]), "bf16").astype(np.float64)
+    proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    own = proba[np.arange(len(proba)), np.searchsorted(clf.classes_, toy["y"])]
+    np.testing.assert_allclose(rough["quality"], own, rtol=1e-6)
+
+
+def test_a_precision_that_does_not_exist_is_refused(text_model):
+    with pytest.raises(ValueError, match="precision must be one of 'fp32', 'auto', 'bf16', 'fp16', got 'bf17'"):
+        Scorer(text_model, precision="bf17")
 
 
 def test_columns_go_by_the_names_that_are_given():
@@ -157,6 +176,7 @@ def test_what_scores_depend_on_tells_checkers_and_columns_apart(text_model):
         Scorer(text_model, LetterChecker()).describe(),
         Scorer(text_model, text="review").describe(),
         Scorer(text_model, label="stars").describe(),
+        Scorer(text_model, precision="bf16").describe(),
     ]
     assert all(one != other for i, one in enumerate(described) for other in described[:i])
     assert Scorer(text_model).describe() == described[0]
