@@ -13,11 +13,16 @@ _MOST_KERNELS = 256
 _lock = Lock()
 
 
-def compiles_by_shape(dtype, device):
-    """Whether matrix products are compiled anew for each shape, so that batches of few lengths save time and memory.
+def spare_kernels(dtype, device):
+    """Spare the kernels that oneDNN compiles anew for each shape of a product in bfloat16, where it is to compute.
 
-    oneDNN's in bfloat16 are. It keeps what it has compiled last, and parts of it for ever: hundreds of MiB after some
-    trainings on texts of varied lengths. Where it is so, bound what it keeps, too.
+    It keeps those that it compiled last, and parts of all for ever: hundreds of MiB after some trainings on texts of
+    varied lengths.
+
+    Returns
+    -------
+    coarse : bool
+        Whether batches should be padded to one of few lengths.
     """
     if dtype != torch.bfloat16 or device.type != "cpu":
         return False
@@ -29,9 +34,9 @@ def compiles_by_shape(dtype, device):
 def bound_kernels():
     """Let oneDNN keep 256 of the kernels that it compiles, and not 1,024.
 
-    Batches of up to 128 tokens, padded to few lengths, need fewer at a time. Only an environment variable of oneDNN's
-    sets another number. It is read once, at the first product in bfloat16 in the process: if that has been, this has no
-    effect. A number that the user has set stays.
+    A training needs about 15 for each length of its batches, and up to 64 tokens there are 16 lengths. Only an
+    environment variable of oneDNN's sets another number. It is read once, at the first product in bfloat16 in the
+    process: if that has been, this has no effect. A number that the user has set stays.
     """
     with _lock:
         if _CAPACITY in os.environ or _CAPACITY.replace("ONEDNN", "DNNL") in os.environ:

@@ -7,7 +7,7 @@ from skweight import _progress
 from skweight._engine.batches import advice_on_memory, sorted_batches, to_device
 from skweight._engine.isolation import plain_torch
 from skweight._engine.loading import resolve_precision
-from skweight._engine.memory import compiles_by_shape
+from skweight._engine.memory import spare_kernels
 from skweight._engine.shortcuts import evaluating, first_token, narrow_stream
 
 SMALLER = (
@@ -102,7 +102,7 @@ def embed(module, tokens, precision="fp32"):
 
 def batches(tokens, dtype, device):
     """Yield the rows of each batch, and what the module is given of them, for a pass that computes in `dtype`."""
-    coarse = compiles_by_shape(dtype, device)
+    coarse = spare_kernels(dtype, device)
     for rows in sorted_batches(tokens.lengths, _max_tokens(device)):
         yield rows, {name: to_device(values, device) for name, values in tokens.batch(rows, coarse=coarse).items()}
 

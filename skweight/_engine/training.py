@@ -23,7 +23,7 @@ from skweight._engine.callbacks import make_callbacks, stopped_early
 from skweight._engine.checkpoints import Resuming, active, lacks_state, rng_state
 from skweight._engine.isolation import Draws, GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
-from skweight._engine.memory import compiles_by_shape, give_back
+from skweight._engine.memory import spare_kernels, give_back
 from skweight._engine.net_params import chosen_settings, own_optimizer
 from skweight._engine.prediction import check_finite
 from skweight._engine.processes import World, world
@@ -107,7 +107,7 @@ class _TextNet(NeuralNetClassifier):
 
     def get_iterator(self, dataset, training=False):
         lengths = dataset.tokens.lengths
-        coarse = compiles_by_shape(self.dtype, torch.device(self.device))
+        coarse = spare_kernels(self.dtype, torch.device(self.device))
         if training:
             # One weight per row: what it weighed when it was last trained on.
             self.weights_ = torch.zeros(len(dataset), dtype=torch.float32, device=self.device)
