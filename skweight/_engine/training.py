@@ -23,7 +23,7 @@ from skweight._engine.callbacks import make_callbacks, stopped_early
 from skweight._engine.checkpoints import Resuming, active, lacks_state, rng_state
 from skweight._engine.isolation import Draws, GlobalGenerators, plain_torch
 from skweight._engine.loading import resolve_device, resolve_precision
-from skweight._engine.memory import spare_kernels, give_back
+from skweight._engine.memory import give_back, spare_kernels
 from skweight._engine.net_params import chosen_settings, own_optimizer
 from skweight._engine.prediction import check_finite
 from skweight._engine.processes import World, world
