@@ -49,7 +49,7 @@ def test_two_processes_train_the_model_of_one(two_processes, encoder, tmp_path):
             for rank in ranks:
                 # Adam turns a difference in the last bit of a tiny gradient into a visible one; the weights of Hu et
                 # al. are small differences of losses, divided by their spread.
-                atol, mean = (2e-2, 1e-3) if (name, i) == ("Hu", 1) else (2e-4, 2e-6)
+                atol, mean = (5e-3, 5e-4) if (name, i) == ("Hu", 1) else (1e-4, 2e-7)
                 np.testing.assert_allclose(rank[f"{name} {i}"], expected, rtol=0, atol=atol, err_msg=f"{name} {i}")
                 if len(expected) > 1:
                     assert np.abs(rank[f"{name} {i}"] - expected).mean() < mean
