@@ -184,18 +184,17 @@ class BrokenStream(io.StringIO):
 
 
 def write_tiny_bert(folder, words, positions, **options):
-    """Random two-layer BERT with those words as its vocabulary."""
+    """Random BERT with those words as its vocabulary, of two layers if `options` say nothing else."""
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
     tokenizer = BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}, model_max_length=positions)
     tokenizer.save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(vocabulary),
         hidden_size=32,
-        num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,
         max_position_embeddings=positions,
-        **options,
+        **{"num_hidden_layers": 2, **options},
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)

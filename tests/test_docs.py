@@ -5,7 +5,7 @@ import warnings
 import llm_servers
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, WORDS, write_tiny_bert
 
 DOCS = ROOT / "docs"
 GENERATED = ("_build", "api", "auto_examples")
@@ -44,13 +44,19 @@ def language_model(monkeypatch):
         yield
 
 
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """A tiny random encoder of one layer, as the pages fit it hundreds of times; it has room for the default length."""
+    return write_tiny_bert(tmp_path_factory.mktemp("flat-bert"), WORDS, positions=128, num_hidden_layers=1)
+
+
 @pytest.mark.usefixtures("language_model")
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_snippet_of_a_page_runs(page, tmp_path, monkeypatch, roomy_encoder):
+def test_every_snippet_of_a_page_runs(page, tmp_path, monkeypatch, encoder):
     """In their order and in one namespace, on a tiny encoder and small files in place of the reader's own."""
     monkeypatch.chdir(tmp_path)
-    write_rows("synthetic.csv", 48, seed=0)
-    write_rows("real.csv", 24, seed=1)
+    write_rows("synthetic.csv", 24, seed=0)
+    write_rows("real.csv", 12, seed=1)
     write_rows("texts.csv", 60, seed=2)
     text = (DOCS / page).read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
@@ -59,7 +65,7 @@ def test_every_snippet_of_a_page_runs(page, tmp_path, monkeypatch, roomy_encoder
     assert ENCODER in text or page.parts[0] != "guide"
     namespace: dict = {}
     for code, output in blocks:
-        run = compile(code.replace(ENCODER, repr(roomy_encoder)), str(page), "exec")
+        run = compile(code.replace(ENCODER, repr(encoder)), str(page), "exec")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             warnings.filterwarnings("ignore", message="SKW04[35]")  # the tiny encoder learns nothing

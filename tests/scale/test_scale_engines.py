@@ -63,9 +63,9 @@ def mortal(tmp_path):
     return make
 
 
-def check_against_one_process(folder, tmp_path, checkers, **how):
-    """Score with two workers, and compare with this process to the last bit."""
-    scored = score(folder, tmp_path / "out", **checkers, n_workers=2, keep=["id"], batch_rows=4, **how)
+def check_against_one_process(folder, tmp_path, checkers, *, n_workers=2, **how):
+    """Score with workers, and compare with this process to the last bit."""
+    scored = score(folder, tmp_path / "out", **checkers, n_workers=n_workers, keep=["id"], batch_rows=4, **how)
     expected = expected_of(folder, tmp_path, **checkers, keep=["id"], batch_rows=4)
     found = tables_of(tmp_path / "out")
     assert len(expected) == 4
@@ -76,9 +76,9 @@ def check_against_one_process(folder, tmp_path, checkers, **how):
     assert weights(tmp_path / "out").sketch.n_rows == 40
 
 
-def test_processes_give_the_bits_of_this_one(text_model, write_files, tmp_path):
+def test_a_worker_gives_the_bits_of_this_process(text_model, write_files, tmp_path):
     folder = write_files(4, labels=("fresh", "rotten"))
-    check_against_one_process(folder, tmp_path, {"quality": text_model})
+    check_against_one_process(folder, tmp_path, {"quality": text_model}, n_workers=1)
 
 
 @pytest.mark.parametrize("engine", ["local", "ray"])
