@@ -262,7 +262,7 @@ def _with_part(module, part, other):
 
 
 def narrow_stream(module, dtype):
-    """Return the same model, whose layers hand on what they compute in `dtype`, for use under autocast.
+    """Return the same model, whose layers hand on what they compute in `dtype` under autocast; else it is as it was.
 
     The embeddings are in float32, and so is a sum of theirs and of what a layer adds. Autocast leaves such a sum as it
     is, and every product casts it anew: three times for query, key and value alone. With embeddings in `dtype` all that
@@ -290,10 +290,11 @@ def narrow_stream(module, dtype):
 
 @functools.cache
 def _narrow_embeddings(kind, dtype):
-    """Make a class of embeddings like `kind` that are handed on in `dtype`."""
+    """Make a class of embeddings like `kind` that are handed on in `dtype` under autocast."""
 
     def forward(self, *args, **kwargs):
-        return kind.forward(self, *args, **kwargs).to(dtype)
+        embedded = kind.forward(self, *args, **kwargs)
+        return embedded.to(dtype) if torch.is_autocast_enabled("cpu") else embedded
 
     return type("NarrowEmbeddings", (kind,), {"forward": forward})
 

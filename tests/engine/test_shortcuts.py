@@ -17,7 +17,7 @@ import skweight._engine.training
 from skweight import _engine
 from skweight._engine.loading import load_module, load_tokenizer
 from skweight._engine.shortcuts import _attend, _dropout, first_token, narrow_stream, quick_dropout, used_vocabulary
-from skweight.baselines import CrossEntropyClassifier
+from skweight.baselines import CrossEntropyClassifier, HuClassifier
 
 SIZES = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "pad_token_id": 1}
 DISTILBERT = {"vocab_size": 50, "dim": 32, "n_heads": 4, "hidden_dim": 64, "n_layers": 2, "pad_token_id": 1}
@@ -160,6 +160,22 @@ def test_what_layers_hand_on_is_cast_once_in_bfloat16(model_type):
 def test_what_layers_of_other_models_hand_on_is_left_alone(model_type):
     model = random_model(model_type)
     assert narrow_stream(model, torch.bfloat16) is model
+
+
+def test_without_autocast_what_is_narrow_computes_in_float32():
+    """Rows for early stopping, and the weights of Hu et al., are computed so; a user's callback may, too."""
+    model, batch = random_model("bert"), padded_batch()
+    with torch.inference_mode():
+        assert torch.equal(narrow_stream(model, torch.bfloat16)(**batch).logits, model(**batch).logits)
+
+
+def test_early_stopping_and_weights_within_a_step_work_in_bfloat16(tiny_encoder, toy):
+    real = {"real_X": toy["real_X"], "real_y": toy["real_y"]}
+    settings = {**QUICK, "precision": "bf16"}
+    assert len(
+        CrossEntropyClassifier(tiny_encoder, early_stopping=True, **settings).fit(toy["X"], toy["y"], **real).history_
+    )
+    assert HuClassifier(tiny_encoder, **settings).fit(toy["X"], toy["y"], **real).sample_weight_.std() > 0
 
 
 def test_float32_stays_float32():
