@@ -41,7 +41,7 @@ def test_frozen_experts_are_regressions_on_either_kind_of_rows_and_on_both(encod
         assert regression.get_params() == LogisticRegression(max_iter=500).get_params()
 
 
-@pytest.mark.parametrize(("encoder", "lr"), [("some/encoder", 1e-4), ("passthrough", "auto")])
+@pytest.mark.parametrize(("encoder", "lr"), [("some/encoder", 2e-4), ("passthrough", "auto")])
 def test_finetuned_experts_train_as_the_classifier_does_but_for_the_budget_of_real_rows(encoder, lr):
     own = {"max_epochs": 3, "lr": 0.5, "batch_size": 7, "max_length": 40, "weight_decay": 0.1, "verbose": 1}
     others = {"real_weight": 0.5, "early_stopping": True, "random_state": 3, "callbacks": []}
@@ -50,7 +50,7 @@ def test_finetuned_experts_train_as_the_classifier_does_but_for_the_budget_of_re
     assert (name, rows, other_name, other_rows) == ("real", "real", "synthetic", "synthetic")
     expected = CrossEntropyClassifier(encoder, **own).get_params()
     assert synthetic.get_params() == expected
-    assert real.get_params() == {**expected, "max_epochs": 10, "batch_size": 16, "lr": lr}
+    assert real.get_params() == {**expected, "max_epochs": 10, "batch_size": 32, "lr": lr}
 
 
 def test_one_classifier_is_three_experts_and_a_list_is_what_it_says():
