@@ -272,15 +272,15 @@ def narrow_stream(module, dtype):
     ----------
     module : transformers.PreTrainedModel
     dtype : torch.dtype
-        Of the autocast. float32 changes nothing, and neither does anything but a CPU: autocast on CUDA normalises in
-        float32, whatever comes in.
+        Of the autocast. Only bfloat16 changes anything, which has float32's range, and only on a CPU: autocast on CUDA
+        normalises in float32, whatever comes in.
 
     Returns
     -------
     view : transformers.PreTrainedModel
         Shares all parameters with `module`.
     """
-    if dtype == torch.float32 or module.config.model_type not in _LAYERS or module.device.type != "cpu":
+    if dtype != torch.bfloat16 or module.config.model_type not in _LAYERS or module.device.type != "cpu":
         return module
     embeddings = getattr(module.base_model, "embeddings", None)
     if embeddings is None:

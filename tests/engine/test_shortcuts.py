@@ -178,9 +178,10 @@ def test_early_stopping_and_weights_within_a_step_work_in_bfloat16(tiny_encoder,
     assert HuClassifier(tiny_encoder, **settings).fit(toy["X"], toy["y"], **real).sample_weight_.std() > 0
 
 
-def test_float32_stays_float32():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_other_types_than_bfloat16_are_left_alone(dtype):
     model = random_model("bert")
-    assert narrow_stream(model, torch.float32) is model
+    assert narrow_stream(model, dtype) is model
 
 
 @pytest.mark.parametrize(
