@@ -82,6 +82,22 @@ def engine_options(args):
     return {name: value for name, value in options.items() if value is not None}
 
 
+def many_files_options(args):
+    """Return all that `score` and `predict` have in common, as arguments of the functions of :mod:`skweight.scale`."""
+    from skweight.datasets._input import COMMAND_LINE  # slow to import, and --help must not wait for it
+
+    return engine_options(args) | {
+        "text": args.text_column,
+        "keep": args.keep or (),
+        "fill_missing": args.fill_missing,
+        "raw": args.raw,
+        "encoding": args.encoding,
+        "overwrite": args.overwrite,
+        "verbose": 1,
+        "_options": COMMAND_LINE,
+    }
+
+
 def add_overwrite(parser):
     """Add the option that allows to replace."""
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run has written")

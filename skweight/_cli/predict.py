@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skweight import _progress
-from skweight._cli.arguments import add_engine, add_overwrite, add_tables, engine_options
+from skweight._cli.arguments import add_engine, add_overwrite, add_tables, engine_options, many_files_options
 from skweight._cli.outputs import check_new, check_writable, same_file, show_written
 from skweight._cli.resume import describe, open_run_folder
 from skweight._cli.terminal import results_stream, show, visible
@@ -69,7 +69,6 @@ def _is_many(given):
 
 
 def _predict_many(args):
-    from skweight.datasets._input import COMMAND_LINE  # slow to import, and --help must not wait for it
     from skweight.scale import predict
 
     what = "Several inputs, a folder or a pattern"
@@ -82,21 +81,7 @@ def _predict_many(args):
             "--restart is for one file. Without it, files that are finished stay, and --overwrite replaces those that "
             "were made of something else; to begin anew, write to another folder."
         )
-    predicted = predict(
-        args.inputs,
-        args.out,
-        args.model,
-        text=args.text_column,
-        keep=args.keep,
-        **engine_options(args),
-        batch_rows=args.chunk_rows,
-        fill_missing=args.fill_missing,
-        raw=args.raw,
-        encoding=args.encoding,
-        overwrite=args.overwrite,
-        verbose=1,
-        _options=COMMAND_LINE,
-    )
+    predicted = predict(args.inputs, args.out, args.model, batch_rows=args.chunk_rows, **many_files_options(args))
     show_written(predicted, args.out)
     for label, n_rows in predicted.n_of_class.items():
         show(f"  {label}: {n_rows} rows")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from skweight._cli.arguments import add_config, add_engine, add_overwrite, add_tables, engine_options
+from skweight._cli.arguments import add_config, add_engine, add_overwrite, add_tables, many_files_options
 from skweight._cli.config import Several
 from skweight._cli.outputs import show_written
 from skweight._cli.terminal import show
@@ -38,25 +38,16 @@ def add_arguments(parser):
 
 def run(args):
     """Score the files, and say what their rows weigh."""
-    from skweight.datasets._input import COMMAND_LINE  # slow to import, and --help must not wait for it
-    from skweight.scale import score, weights
+    from skweight.scale import score, weights  # slow to import, and --help must not wait for it
 
     scored = score(
         args.inputs,
         args.out,
         quality=args.quality,
         diversity=args.diversity,
-        text=args.text_column,
         label=args.label_column,
-        keep=args.keep or (),
-        **engine_options(args),
         batch_rows=args.batch_rows,
-        fill_missing=args.fill_missing,
-        raw=args.raw,
-        encoding=args.encoding,
-        overwrite=args.overwrite,
-        verbose=1,
-        _options=COMMAND_LINE,
+        **many_files_options(args),
     )
     show_written(scored, args.out)
     weighted = weights(args.out)

@@ -96,11 +96,9 @@ class Work:
         model = self.load()[name]
         if not len(texts):  # of which many a classifier knows nothing to say
             return np.empty((0, len(model.classes_)))
-        predict = getattr(model, "_predict_proba_in", None)
-        if self.precision != "fp32" and predict is not None:
-            predict = partial(predict, precision=self.precision)
-        else:
-            predict = None
+        predict = None  # the model's own predict_proba, which a subclass may have changed
+        if self.precision != "fp32" and hasattr(model, "_predict_proba_in"):
+            predict = partial(model._predict_proba_in, precision=self.precision)
         return class_proba(model, texts, model.classes_, predict_proba=predict, name=name)
 
     def __getstate__(self):
